@@ -1,0 +1,66 @@
+"""The composition root: the one place that builds services from settings and secrets.
+
+Everything is made on first use, and imported on first use where it is heavy: a cold start pays only for what its
+function needs. Tests build services themselves or subclass `Composition`.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from modelyard.kit.environment import required
+from modelyard.kit.secrets import Secrets
+
+if TYPE_CHECKING:
+    from modelyard.db.engine import Database
+    from modelyard.kit.redis import RedisCommands
+
+
+class Composition:
+    """Builds and keeps the collaborators of one Lambda environment."""
+
+    @cached_property
+    def secrets(self) -> Secrets:
+        return Secrets()
+
+    @cached_property
+    def database(self) -> Database:
+        from modelyard.db.engine import Database, DatabaseSettings, make_engine
+
+        settings = DatabaseSettings.from_secret(self.secrets.get(required("MODELYARD_DATABASE_SECRET")))
+        return Database(make_engine(settings))
+
+    @cached_property
+    def redis(self) -> RedisCommands:
+        from redis import Redis
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
+
+        secret = self.secrets.get(required("MODELYARD_REDIS_SECRET"))
+        client: Any = Redis(
+            host=secret["host"],
+            port=int(secret["port"]),
+            password=secret.get("password"),
+            ssl=bool(secret.get("tls")),
+            socket_timeout=0.5,
+            socket_connect_timeout=0.5,
+            retry=Retry(NoBackoff(), 1),
+        )
+        return client  # type: ignore[no-any-return]
+
+    @property
+    def bucket(self) -> str:
+        return required("MODELYARD_BUCKET")
+
+    @cached_property
+    def s3(self) -> Any:
+        from modelyard.kit.aws import client
+
+        return client("s3", read_timeout=30)
+
+    @cached_property
+    def sqs(self) -> Any:
+        from modelyard.kit.aws import client
+
+        return client("sqs")

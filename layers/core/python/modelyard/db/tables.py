@@ -1,0 +1,210 @@
+"""The schema, as SQLAlchemy tables. Every tenant's row carries `user_id`; see docs/DATABASE_SCHEMA.md.
+
+Prediction records are partitioned by day (`predictions`); partitions are made and dropped by `roll_up`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    DateTime,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+Id = String(30)
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {datetime: DateTime(timezone=True), dict[str, Any]: JSONB, str: Text}  # noqa: RUF012
+
+
+class User(Base):
+    __tablename__ = "users"
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    email: Mapped[str] = mapped_column(unique=True)  # lower-cased, NFKC
+    password_hash: Mapped[str]
+    name: Mapped[str]
+    role: Mapped[str] = mapped_column(String(16), server_default="user")
+    status: Mapped[str] = mapped_column(String(16), server_default="active")
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now(), onupdate=func.now())
+    __table_args__ = (
+        CheckConstraint("role in ('user', 'admin')", name="role"),
+        CheckConstraint("status in ('active', 'suspended', 'deleted')", name="status"),
+    )
+
+
+class Session(Base):
+    """One login: a family of refresh tokens, of which only the newest is good."""
+
+    __tablename__ = "sessions"
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    user_id: Mapped[str] = mapped_column(Id, ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    refresh_hash: Mapped[str] = mapped_column(String(64))
+    user_agent: Mapped[str] = mapped_column(server_default="")
+    ip: Mapped[str] = mapped_column(server_default="")
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    last_used_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    expires_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+    revoked_reason: Mapped[str | None] = mapped_column(String(32))
+
+
+class Model(Base):
+    __tablename__ = "models"
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    user_id: Mapped[str] = mapped_column(Id, ForeignKey("users.id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(String(128))
+    description: Mapped[str] = mapped_column(server_default="")
+    default_version: Mapped[int | None]
+    last_version: Mapped[int] = mapped_column(server_default="0")  # the counter that numbers versions; lock the row
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now(), onupdate=func.now())
+    deleted_at: Mapped[datetime | None]
+    __table_args__ = (
+        Index("uq_models_user_id_name", "user_id", "name", unique=True, postgresql_where=text("deleted_at IS NULL")),
+        Index("ix_models_user_id_id", "user_id", "id"),
+    )
+
+
+class ModelVersion(Base):
+    """An immutable version. `status` moves pending → inspecting → ready | failed and never back."""
+
+    __tablename__ = "model_versions"
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    model_id: Mapped[str] = mapped_column(Id, ForeignKey("models.id", ondelete="CASCADE"))
+    user_id: Mapped[str] = mapped_column(Id, ForeignKey("users.id", ondelete="CASCADE"))
+    number: Mapped[int]
+    status: Mapped[str] = mapped_column(String(16), server_default="pending")
+    reason: Mapped[dict[str, Any] | None]  # {rule, detail, …} of a failed version
+    filename: Mapped[str]
+    declared_size: Mapped[int | None] = mapped_column(BigInteger)
+    declared_sha256: Mapped[str | None] = mapped_column(String(64))
+    upload_key: Mapped[str]
+    upload_s3_version: Mapped[str | None]
+    artifact_key: Mapped[str | None]
+    artifact_format: Mapped[str | None] = mapped_column(String(16))
+    artifact_size: Mapped[int | None] = mapped_column(BigInteger)
+    artifact_sha256: Mapped[str | None] = mapped_column(String(64))
+    onnx_key: Mapped[str | None]
+    onnx_sha256: Mapped[str | None] = mapped_column(String(64))
+    runtime: Mapped[str | None] = mapped_column(String(16))  # onnx | native
+    signature: Mapped[dict[str, Any] | None]  # modelyard.serving.signature.Signature
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    inspecting_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    __table_args__ = (
+        UniqueConstraint("model_id", "number"),
+        # at-least-once delivery: one registration per object version, and one version per presigned key
+        Index(
+            "uq_model_versions_upload",
+            "upload_key",
+            "upload_s3_version",
+            unique=True,
+            postgresql_where=text("upload_s3_version IS NOT NULL"),
+        ),
+        Index("ix_model_versions_status", "status", "created_at"),
+        CheckConstraint("status in ('pending', 'inspecting', 'ready', 'failed')", name="status"),
+    )
+
+
+class Job(Base):
+    """A batch prediction. `done_rows` and `failed_rows` are sums over its finished chunks."""
+
+    __tablename__ = "jobs"
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    user_id: Mapped[str] = mapped_column(Id, ForeignKey("users.id", ondelete="CASCADE"))
+    model_id: Mapped[str] = mapped_column(Id, ForeignKey("models.id", ondelete="CASCADE"))
+    version_id: Mapped[str] = mapped_column(Id, ForeignKey("model_versions.id", ondelete="CASCADE"))
+    status: Mapped[str] = mapped_column(String(16), server_default="queued")
+    reason: Mapped[dict[str, Any] | None]
+    options: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
+    input_key: Mapped[str]
+    total_rows: Mapped[int] = mapped_column(server_default="0")
+    done_rows: Mapped[int] = mapped_column(server_default="0")
+    failed_rows: Mapped[int] = mapped_column(server_default="0")
+    total_chunks: Mapped[int] = mapped_column(server_default="0")
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    expires_at: Mapped[datetime]
+    __table_args__ = (
+        CheckConstraint("status in ('queued', 'running', 'succeeded', 'failed', 'cancelled')", name="status"),
+        Index("ix_jobs_user_id_id", "user_id", "id"),
+        Index("ix_jobs_status", "status", "created_at"),
+    )
+
+
+class JobChunk(Base):
+    __tablename__ = "job_chunks"
+    job_id: Mapped[str] = mapped_column(Id, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    chunk: Mapped[int] = mapped_column(Integer, primary_key=True)
+    user_id: Mapped[str] = mapped_column(Id)
+    status: Mapped[str] = mapped_column(String(16), server_default="queued")
+    first_row: Mapped[int]
+    rows: Mapped[int]
+    failed_rows: Mapped[int] = mapped_column(server_default="0")
+    result_key: Mapped[str | None]
+    finished_at: Mapped[datetime | None]
+
+
+class Prediction(Base):
+    """One prediction request as its log line told it. Partitioned by day on `at`."""
+
+    __tablename__ = "predictions"
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    at: Mapped[datetime] = mapped_column(primary_key=True)
+    user_id: Mapped[str] = mapped_column(Id)
+    model_id: Mapped[str] = mapped_column(Id)
+    version_id: Mapped[str | None] = mapped_column(Id)
+    model_version: Mapped[str | None] = mapped_column(String(16))
+    request_id: Mapped[str] = mapped_column(server_default="")
+    endpoint: Mapped[str] = mapped_column(server_default="")
+    status_code: Mapped[int]
+    error: Mapped[str | None] = mapped_column(String(64))
+    rows: Mapped[int] = mapped_column(server_default="0")
+    cached: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
+    runtime: Mapped[str | None] = mapped_column(String(16))
+    duration_ms: Mapped[float] = mapped_column(Double)
+    __table_args__ = (
+        Index("ix_predictions_model_id_at", "model_id", "at"),
+        Index("ix_predictions_user_id_at", "user_id", "at"),
+        {"postgresql_partition_by": "RANGE (at)"},
+    )
+
+
+class Outbox(Base):
+    """A queue message written in the transaction that made it necessary; sent right after commit, or by the sweep."""
+
+    __tablename__ = "outbox"
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    queue: Mapped[str] = mapped_column(String(64))  # logical name: "batch", "register"
+    payload: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    sent_at: Mapped[datetime | None]
+    __table_args__ = (Index("ix_outbox_unsent", "created_at", postgresql_where=text("sent_at IS NULL")),)

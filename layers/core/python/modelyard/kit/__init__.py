@@ -1,0 +1,1 @@
+"""Small tools without a domain word: clock, ids, paging, hashing, errors, clients."""

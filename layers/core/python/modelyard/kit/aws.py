@@ -1,0 +1,28 @@
+"""boto3 clients with timeouts, made once per environment and only where first needed."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+
+@cache
+def client(service: str, *, read_timeout: int = 10) -> Any:
+    """A boto3 client that waits at most 3 s for a connection and `read_timeout` seconds for an answer."""
+    import boto3
+    from botocore.config import Config
+
+    config = Config(
+        connect_timeout=3,
+        read_timeout=read_timeout,
+        retries={"max_attempts": 3, "mode": "standard"},
+        signature_version="s3v4" if service == "s3" else None,
+        s3={"addressing_style": "path"} if _custom_endpoint() else None,
+    )
+    return boto3.client(service, config=config)
+
+
+def _custom_endpoint() -> bool:
+    import os
+
+    return bool(os.environ.get("AWS_ENDPOINT_URL"))

@@ -1,0 +1,97 @@
+"""What a model takes and gives: the contract between intake, which writes it, and serving, which obeys it.
+
+It is stored as `model_versions.signature`, in `metadata.json` beside the artifact and in the route that the hot
+path reads, so it is JSON all the way down and imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal
+
+Task = Literal["classifier", "regressor", "clusterer", "outlier_detector", "transformer"]
+Kind = Literal["number", "string", "boolean"]
+Layout = Literal["matrix", "frame", "text", "records"]
+"""How the estimator wants a batch: one 2-D array; a DataFrame by column name; a list of texts; a list of dicts."""
+OnnxType = Literal["float", "double", "int64", "string", "bool"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One input column. `low`/`high` are training bounds where the model shows them; they describe, they do not refuse."""
+
+    name: str  # as trained, or "x0", "x1", … where the model was trained without names
+    kind: Kind = "number"
+    dtype: str = "float64"  # numpy's name of the dtype that the estimator saw, or "object"
+    nullable: bool = False  # whether the model accepts a missing value here
+    categories: list[Any] | None = None
+    handle_unknown: bool = True  # False: a value outside `categories` is refused before inference
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OnnxInput:
+    """One graph input, fed with `columns` (indices into `Signature.columns`) side by side, shape (rows, len(columns))."""
+
+    name: str
+    type: OnnxType
+    columns: list[int]
+    round_to_float32: bool = False  # feed doubles that were rounded to float32 first, as scikit-learn's trees do
+    rank: int = 2  # 1 for text models, whose input has shape (rows,)
+
+
+@dataclass(frozen=True, slots=True)
+class OnnxGraph:
+    """How to run `model.onnx`: graph inputs and, per output of the signature, the graph output that holds it."""
+
+    inputs: list[OnnxInput]
+    outputs: dict[str, str]  # "predict" → "label", "predict_proba" → "probabilities", …
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """A registered model's description.
+
+    `outputs` names what can be asked for; the first one is the default. `classes` is a list for one output and a
+    list of lists for several. `predictions` have shape (rows,) or (rows, n_outputs).
+    """
+
+    estimator: str
+    task: Task
+    layout: Layout
+    columns: list[Column]
+    outputs: list[str]
+    named: bool = False  # trained on named columns
+    n_outputs: int = 1
+    classes: list[Any] | None = None
+    runtime: Literal["onnx", "native"] = "native"
+    reason: str | None = None  # why the runtime is native
+    onnx: OnnxGraph | None = None
+    hyperparameters: dict[str, Any] = field(default_factory=dict)
+    trained_with: dict[str, str] = field(default_factory=dict)  # library → version, read off the file
+    served_with: dict[str, str] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    parity: dict[str, Any] = field(default_factory=dict)  # rows, largest_difference, tolerance, candidate, …
+    input_schema: dict[str, Any] = field(default_factory=dict)  # JSON Schema of one record
+    example: dict[str, Any] = field(default_factory=dict)  # a request body that predicts
+    format_version: int = 1
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Signature:
+        """The inverse of `to_json`; unknown keys (written by a newer version) are ignored."""
+        known = {f.name for f in fields(cls)}
+        values = {key: value for key, value in data.items() if key in known}
+        values["columns"] = [_build(Column, column) for column in data["columns"]]
+        if data.get("onnx"):
+            inputs = [_build(OnnxInput, graph_input) for graph_input in data["onnx"]["inputs"]]
+            values["onnx"] = OnnxGraph(inputs=inputs, outputs=dict(data["onnx"]["outputs"]))
+        return cls(**values)
+
+
+def _build(kind: type, data: dict[str, Any]) -> Any:
+    known = {f.name for f in fields(kind)}
+    return kind(**{key: value for key, value in data.items() if key in known})

@@ -1,0 +1,90 @@
+"""Real services for every tier: PostgreSQL and Redis start once per test process, each test leaves no trace."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from modelyard.db.engine import Database
+    from sqlalchemy import Engine
+    from sqlalchemy.orm import Session
+    from tools.local.services import Postgres, Redis
+
+TIERS = {"unit", "integration", "infra", "e2e", "security", "benchmarks"}
+APP_ROLE = {"username": "modelyard_app", "password": "app-password"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The folder decides the marker."""
+    for item in items:
+        for part in Path(str(item.fspath)).parts:
+            if part in TIERS:
+                item.add_marker(part)
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """PostgreSQL at the newest schema, with the application's own role."""
+    from modelyard.db.engine import DatabaseSettings
+    from modelyard.db.migrate import upgrade
+    from tools.local.services import Postgres
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with Postgres(tmp_path_factory.mktemp("services") / "postgres", durable=False) as server:
+            owner = DatabaseSettings.from_secret(server.secret())
+            upgrade(owner, DatabaseSettings.from_secret(server.secret(**APP_ROLE)))
+            yield server
+
+
+@pytest.fixture(scope="session")
+def engine(postgres_server: Postgres) -> Iterator[Engine]:
+    """An engine that logs in as the application does."""
+    from modelyard.db.engine import DatabaseSettings, make_engine
+
+    engine = make_engine(DatabaseSettings.from_secret(postgres_server.secret(**APP_ROLE)))
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def database(engine: Engine) -> Iterator[Database]:
+    """Units of work that commit into a transaction which the test rolls back."""
+    from modelyard.db.engine import Database
+
+    with engine.connect() as connection:
+        outer = connection.begin()
+        yield Database(connection)
+        outer.rollback()
+
+
+@pytest.fixture
+def session(database: Database) -> Iterator[Session]:
+    with database.session() as session:
+        yield session
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
+    from tools.local.services import Redis
+
+    with Redis(tmp_path_factory.mktemp("services") / "redis") as server:
+        yield server
+
+
+@pytest.fixture
+def redis_client(redis_server: Redis) -> Iterator[Any]:
+    """A `redis.Redis` on an empty database."""
+    import redis
+
+    client = redis.Redis(
+        host="127.0.0.1", port=redis_server.port, password=redis_server.password, socket_timeout=2, socket_connect_timeout=2
+    )
+    client.flushall()
+    yield client
+    client.close()
