@@ -1,7 +1,7 @@
 """CloudWatch metrics as Embedded Metric Format: part of a log line, no API call, no import that costs time.
 
-Each distinct set of dimension values is a metric that is billed by the month, so `service` (the function) is the
-only dimension there is; ids of models and users stay properties of the line, where Logs Insights finds them.
+Each distinct set of dimension values is a metric that is billed by the month, so `service` (the function) is
+the only dimension; ids of models and users stay properties of the line, where Logs Insights finds them.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ class NotARecord(ValueError):  # noqa: N818
 class PredictionRecord:
     """One prediction request.
 
-    `at` is seconds since the epoch, `duration_ms` the time inside the function, `service` the function's name.
+    `at` is seconds since the epoch, `duration_ms` the time in the function, `service` the function's name.
     `error` is a problem code (`model_error`, …), never a message; no field holds an input value.
     """
 
@@ -107,8 +107,8 @@ def write_line(line: str) -> None:
 def parse(line: str | bytes) -> PredictionRecord:
     """Reads what `line()` wrote. Raises `NotARecord` for everything else, and never anything else.
 
-    Texts are cut to what the columns hold and lose NUL characters, which PostgreSQL refuses: one odd request id
-    must not keep a whole delivery from being stored.
+    Texts are cut to what the columns hold and lose NUL characters, which PostgreSQL refuses: one odd request
+    id must not keep a whole delivery from being stored.
     """
     try:
         data = orjson.loads(line)
