@@ -1,4 +1,4 @@
-"""Columns to tensors. Intake proves parity through this very function, so what was proven is what is served."""
+"""Columns to tensors. Intake proves parity through this very function: what was proven is what is served."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from modelyard.serving.signature import OnnxInput, Signature
 
 Columns = Sequence[Sequence[Any]]
-"""A batch, column-major, in the order of `Signature.columns`; lists, tuples or 1-D arrays; None is a missing value."""
+"""A batch, column-major, in the order of `Signature.columns`: lists, tuples or 1-D arrays; None = missing."""
 
 _DTYPES: dict[str, type] = {
     "float": np.float32,
@@ -58,5 +58,5 @@ def _strings(columns: list[Sequence[Any]]) -> np.ndarray:
     tensor = np.empty((len(columns), len(columns[0]) if columns else 0), dtype=object)
     for index, column in enumerate(columns):
         # NaN is the only value that differs from itself.
-        tensor[index] = ["" if value is None or value != value else value for value in column]  # noqa: PLR0124
+        tensor[index] = ["" if value is None or value != value else value for value in column]
     return tensor

@@ -1,4 +1,4 @@
-"""Where a model's requests go: the JSON that Redis holds per model, written by the registry and read on the hot path."""
+"""Where a model's requests go: written by the registry, held in Redis as JSON, read on the hot path."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 @dataclass(frozen=True, slots=True)
 class VersionRoute:
-    """One ready version: what serves it and where its files lie in the data bucket. Checksums are hex SHA-256."""
+    """One ready version: what serves it and where its files lie in the bucket. Checksums are hex SHA-256."""
 
     version_id: str
     number: int

@@ -1,7 +1,7 @@
 """What a model takes and gives: the contract between intake, which writes it, and serving, which obeys it.
 
-It is stored as `model_versions.signature`, in `metadata.json` beside the artifact and in the route that the hot
-path reads, so it is JSON all the way down and imports nothing heavy.
+It is stored as `model_versions.signature` and in `metadata.json` beside the artifact, which the hot path reads,
+so it is JSON all the way down and imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from typing import Any, Literal
 Task = Literal["classifier", "regressor", "clusterer", "outlier_detector", "transformer"]
 Kind = Literal["number", "string", "boolean"]
 Layout = Literal["matrix", "frame", "text", "records"]
-"""How the estimator wants a batch: one 2-D array; a DataFrame by column name; a list of texts; a list of dicts."""
+"""How the estimator wants a batch: a 2-D array, a DataFrame, a list of texts, or a list of dicts."""
 OnnxType = Literal["float", "double", "int64", "string", "bool"]
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One input column. `low`/`high` are training bounds where the model shows them; they describe, they do not refuse."""
+    """One input column. `low`/`high` are training bounds where the model shows them; they refuse nothing."""
 
     name: str  # as trained, or "x0", "x1", … where the model was trained without names
     kind: Kind = "number"
@@ -32,18 +32,20 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class OnnxInput:
-    """One graph input, fed with `columns` (indices into `Signature.columns`) side by side, shape (rows, len(columns))."""
+    """One graph input, fed with `columns` (indices into `Signature.columns`), shape (rows, len(columns))."""
 
     name: str
     type: OnnxType
     columns: list[int]
-    round_to_float32: bool = False  # feed doubles that were rounded to float32 first, as scikit-learn's trees do
+    round_to_float32: bool = (
+        False  # feed doubles that were rounded to float32 first, as scikit-learn's trees do
+    )
     rank: int = 2  # 1 for text models, whose input has shape (rows,)
 
 
 @dataclass(frozen=True, slots=True)
 class OnnxGraph:
-    """How to run `model.onnx`: graph inputs and, per output of the signature, the graph output that holds it."""
+    """How to run `model.onnx`: its inputs, and the graph output that holds each output of the signature."""
 
     inputs: list[OnnxInput]
     outputs: dict[str, str]  # "predict" → "label", "predict_proba" → "probabilities", …

@@ -1,0 +1,135 @@
+"""What a value must be to stand in a column: the signature's columns, made quick to check."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from modelyard.serving.signature import Column, Signature
+
+_ALLOWED: dict[str, frozenset[type]] = {
+    "number": frozenset({int, float}),
+    "string": frozenset({str}),
+    "boolean": frozenset({bool}),
+}
+_EXPECTED = {"number": "a number", "string": "a string", "boolean": "true or false"}
+_FOUND: dict[type, str] = {
+    type(None): "null",
+    bool: "a boolean",
+    int: "a number",
+    float: "a number",
+    str: "a string",
+    list: "an array",
+    tuple: "an array",
+    dict: "an object",
+}
+_FLOAT32_MAX = 3.4028234663852886e38
+_INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
+_SHOWN_CATEGORIES = 8
+
+
+def kind_of(value: object) -> str:
+    """How an error calls a value; never the value itself."""
+    return _FOUND.get(type(value), "something else")
+
+
+class ColumnRule:
+    """One column's check. `integral` and `float32` come from the tensor that the column feeds."""
+
+    __slots__ = ("_known", "allowed", "column", "float32", "integral", "nullable")
+
+    def __init__(self, column: Column, *, tensor: str | None, rounded: bool) -> None:
+        self.column = column
+        self.integral = tensor == "int64" and column.kind == "number"
+        self.float32 = (tensor == "float" or rounded) and column.kind == "number"
+        # int64 and bool tensors have no room for a missing value.
+        self.nullable = column.nullable and tensor not in ("int64", "bool")
+        self.allowed = _ALLOWED[column.kind] | ({type(None)} if self.nullable else frozenset())
+        closed = column.categories is not None and not column.handle_unknown
+        self._known: frozenset[Any] | None = frozenset(column.categories or ()) if closed else None
+
+    @property
+    def simple(self) -> tuple[frozenset[type], bool] | None:
+        """What the check comes to where it does not depend on the column: equal if checked alike."""
+        if self.integral or self._known is not None:
+            return None
+        return self.allowed, self.float32
+
+    def fits(self, values: Sequence[Any]) -> bool:
+        """Whether all of `values` (a list, a tuple or a 1-D array) are fine; quick where they are."""
+        values = getattr(values, "tolist", lambda: values)()  # of an array
+        kinds = set(map(type, values))
+        if not kinds <= self.allowed:
+            return False
+        if type(None) in kinds:
+            values = [value for value in values if value is not None]
+        if self.column.kind == "number" and not self._numbers_fit(values):
+            return False
+        return self._known is None or self._known.issuperset(values)
+
+    def _numbers_fit(self, values: Sequence[float]) -> bool:
+        total = sum(values)
+        if (
+            self.integral or total - total != 0
+        ):  # NaN or infinite somewhere, or a sum beyond floats: look closer
+            return all(self._number_problem(value) is None for value in values)
+        return (
+            not self.float32 or not values or (max(values) <= _FLOAT32_MAX and min(values) >= -_FLOAT32_MAX)
+        )
+
+    def problem(self, value: Any) -> str | None:
+        """What is wrong with one value, or None."""
+        if value is None and self.nullable:
+            return None
+        if type(value) not in self.allowed:
+            return f"expected {self.expected}, got {kind_of(value)}"
+        if self.column.kind == "number":
+            trouble = self._number_problem(value)
+            if trouble is not None:
+                return trouble
+        if self._known is not None and value == value and value not in self._known:
+            return (
+                f"expected one of the {len(self._known)} categories seen in training{self._some_categories()}"
+            )
+        return None
+
+    def _number_problem(self, value: float) -> str | None:
+        if value != value:  # NaN: JSON cannot hold it, CSV and binary tensors can
+            return None if self.nullable else f"expected {self.expected}, got NaN"
+        if math.isinf(value):
+            return "expected a finite number, got an infinite one"
+        if self.float32 and not -_FLOAT32_MAX <= value <= _FLOAT32_MAX:
+            return "expected a number within the range of 32-bit floats, got a larger one"
+        if self.integral:
+            if value != int(value):
+                return "expected a whole number, got a fraction"
+            if not _INT64_MIN <= value <= _INT64_MAX:
+                return "expected a whole number of at most 64 bits, got a larger one"
+        return None
+
+    @property
+    def expected(self) -> str:
+        return _EXPECTED[self.column.kind] + (" or null" if self.nullable else "")
+
+    def _some_categories(self) -> str:
+        """The model's own categories, so that the caller need not guess; long ones are left out."""
+        assert self._known is not None
+        shown = [repr(c) for c in self.column.categories or () if not isinstance(c, str) or len(c) <= 32]
+        if not shown or len(shown) > _SHOWN_CATEGORIES:
+            return ""
+        return ": " + ", ".join(shown)
+
+
+def rules_of(signature: Signature) -> list[ColumnRule]:
+    """One rule per column, in the signature's order."""
+    tensors: dict[int, tuple[str, bool]] = {}
+    if signature.runtime == "onnx" and signature.onnx is not None:
+        for graph_input in signature.onnx.inputs:
+            for index in graph_input.columns:
+                tensors[index] = (graph_input.type, graph_input.round_to_float32)
+    rules = []
+    for index, column in enumerate(signature.columns):
+        tensor, rounded = tensors.get(index, (None, False))
+        rules.append(ColumnRule(column, tensor=tensor, rounded=rounded))
+    return rules
