@@ -14,7 +14,9 @@ from modelyard.kit.secrets import Secrets
 
 if TYPE_CHECKING:
     from modelyard.db.engine import Database
+    from modelyard.kit.paging import Cursors
     from modelyard.kit.redis import RedisCommands
+    from modelyard.registry.routes import RouteBook
 
 
 class Composition:
@@ -58,6 +60,18 @@ class Composition:
         from modelyard.kit.aws import client
 
         return client("s3", read_timeout=30)
+
+    @cached_property
+    def cursors(self) -> Cursors:
+        from modelyard.kit.paging import Cursors
+
+        return Cursors(lambda: self.secrets.get(required("MODELYARD_SIGNING_KEYS_SECRET")))
+
+    @cached_property
+    def routes(self) -> RouteBook:
+        from modelyard.registry.routes import RouteBook
+
+        return RouteBook(self.database, self.redis)
 
     @cached_property
     def sqs(self) -> Any:
