@@ -168,6 +168,8 @@ class JobChunk(Base):
     status: Mapped[str] = mapped_column(String(16), server_default="queued")
     first_row: Mapped[int]
     rows: Mapped[int]
+    first_byte: Mapped[int] = mapped_column(BigInteger, server_default="0")  # where its rows stand in the input file
+    end_byte: Mapped[int] = mapped_column(BigInteger, server_default="0")
     failed_rows: Mapped[int] = mapped_column(server_default="0")
     result_key: Mapped[str | None]
     finished_at: Mapped[datetime | None]

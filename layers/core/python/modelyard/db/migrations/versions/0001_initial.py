@@ -201,6 +201,8 @@ def upgrade() -> None:
     sa.Column('status', sa.String(length=16), server_default='queued', nullable=False),
     sa.Column('first_row', sa.Integer(), nullable=False),
     sa.Column('rows', sa.Integer(), nullable=False),
+    sa.Column('first_byte', sa.BigInteger(), server_default='0', nullable=False),
+    sa.Column('end_byte', sa.BigInteger(), server_default='0', nullable=False),
     sa.Column('failed_rows', sa.Integer(), server_default='0', nullable=False),
     sa.Column('result_key', sa.Text(), nullable=True),
     sa.Column('finished_at', sa.DateTime(timezone=True), nullable=True),
