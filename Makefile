@@ -18,7 +18,7 @@ PY := $(VENV)/bin/python
 UV := $(VENV)/bin/uv
 
 # Node.js 20 or newer from the machine, else from a Python wheel in .node.
-NODE_OK := $(shell node -e 'process.exit(+process.versions.node.split(".")[0] < 20)' 2>/dev/null && npm --version >/dev/null 2>&1 && echo yes)
+NODE_OK := $(shell node -e 'process.exit(+process.versions.node.split(".")[0] < 20 ? 1 : 0)' 2>/dev/null && npm --version >/dev/null 2>&1 && echo yes)
 ifneq ($(NODE_OK),yes)
 NODE_STAMP := .node/.stamp
 export PATH := $(CURDIR)/.node/tools:$(PATH)
@@ -32,7 +32,7 @@ help: ## show this
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1	/' | expand -t 18
 
 setup: ## install everything into this folder (the other targets do it by themselves)
-	@$(MAKE) --no-print-directory -j3 $(STAMPS)
+	@$(MAKE) --silent --no-print-directory -j3 $(STAMPS)
 
 run: setup ## start the local cloud, deploy, show a model being served; Ctrl-C stops it (PORT=8000)
 	@exec $(PY) -m tools.local.run
