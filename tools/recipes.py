@@ -1,0 +1,59 @@
+"""What each Lambda layer is made of: the recipes that tools/layers.py follows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How a layer is made from its lock.
+
+    `above`: layers that are always used together with it; their packages are not repeated. `without`: distributions
+    that metadata asks for and the code never imports at run time. `trim`: globs below `python/` that nothing loads.
+    """
+
+    above: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    trim: tuple[str, ...] = ()
+
+
+RECIPES: dict[str, Recipe] = {
+    "base": Recipe(
+        without=("greenlet",),  # serves SQLAlchemy's asyncio side only
+        trim=("alembic/testing", "alembic/templates", "sqlalchemy/testing"),
+    ),
+    "web": Recipe(above=("base",)),
+    "onnx": Recipe(
+        # onnxruntime's tools need these, a session does not
+        without=("flatbuffers", "protobuf", "packaging", "sympy", "mpmath", "coloredlogs", "humanfriendly"),
+        trim=(
+            "onnxruntime/transformers",
+            "onnxruntime/quantization",
+            "onnxruntime/tools",
+            "onnxruntime/datasets",
+            "onnxruntime/backend",
+            # a second copy of the runtime, for C programs; the extension module does not load it
+            "onnxruntime/capi/libonnxruntime.so*",
+            "numpy/f2py",
+            "numpy/_core/include",
+            "numpy/_core/lib",
+        ),
+    ),
+    "sklearn": Recipe(
+        above=("onnx",),
+        trim=("sklearn/datasets/data", "sklearn/datasets/images", "sklearn/datasets/descr", "scipy/datasets"),
+    ),
+    "compile": Recipe(
+        above=("onnx", "sklearn"), trim=("onnx/backend/test", "onnx/test", "skl2onnx/tutorial")
+    ),
+}
+
+LAYERS = ("core", *RECIPES)
+
+# In every package: tests, stubs, sources of extension modules, command-line scripts, the installer's notes
+TRIM_EVERYWHERE = (
+    *("**/tests", "**/__pycache__", "**/*.pyi", "**/*.pyx", "**/*.pxd", "**/*.pxi", "**/*.tp", "**/*.a"),
+    *("**/*.c", "**/*.cpp", "**/*.cc", "**/*.h", "**/*.hpp", "**/*.pyx.in", "**/*.f90", "**/meson.build"),
+    *("bin", "**/*.dist-info/RECORD", "**/*.dist-info/INSTALLER", "**/*.dist-info/REQUESTED", ".lock"),
+)
