@@ -1,9 +1,8 @@
 """What models and files may be called, and the keys under which they lie in the bucket.
 
-uploads/{user_id}/{model_name}/{file}                  dropped by hand
-uploads/{user_id}/{model_name}/{version_id}/{file}     through the API
-models/{user_id}/{model_id}/v{n}/…                     what is served
-staging/{user_id}/{version_id}/{token}.onnx            what the inspector wrote and nobody has checked yet
+- `uploads/{user_id}/{model_name}/{file}`: dropped by hand
+- `uploads/{user_id}/{model_name}/{version_id}/{file}`: through the API
+- `models/{user_id}/{model_id}/v{n}/…`: what is served, and for minutes what the inspector wrote
 """
 
 from __future__ import annotations
@@ -100,9 +99,10 @@ class ArtifactKeys:
     def metadata(self) -> str:
         return f"{self.prefix}metadata.json"
 
-
-def staging_key(user_id: str, version_id: str, token: str) -> str:
-    return f"staging/{user_id}/{version_id}/{token}.onnx"
+    @property
+    def staged(self) -> str:
+        """Where the inspector writes the compiled model; nothing is served from there."""
+        return f"{self.prefix}inspected.onnx"
 
 
 def version_number(text: str) -> int | None:
