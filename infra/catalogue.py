@@ -1,8 +1,8 @@
 """The catalogue of functions: what runs, what starts it, and what it may touch.
 
-Roles, environment, log groups, routes and queues derive from it, so adding a route is one line in `routes`
-and adding a permission one in `grants`. `tests/infra/test_drift.py` compares it with the folders, the handlers
-and the template.
+Roles, environment, log groups, routes and queues derive from it: adding a route is one line in `routes`,
+adding a permission one in `grants`. `tests/infra/test_drift.py` compares it with the folders in `functions/`,
+the handlers and the synthesised template.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
-"""Builds Lambda layers and function archives without Docker, for Lambda (arm64, Python 3.13) or for this machine.
+"""Builds Lambda layers and function archives without Docker: for Lambda (arm64, Python 3.13) or this machine.
 
     python -m tools.layers build --for lambda     # what dev and prod deploy
     python -m tools.layers build --for host       # what the local cloud runs
     python -m tools.layers lock                   # after editing layers/*/requirements.in
 
-A layer is the wheels of `layers/<name>/requirements.txt`, trimmed, compiled for its interpreter and zipped. Results
-live in `build/layers/<target>/<name>-<key>`; the key covers lock, recipe and sources: a second build costs nothing.
+A layer is the wheels of `layers/<name>/requirements.txt`, trimmed, compiled for its interpreter and zipped.
+Results live in `build/layers/<target>/<name>-<key>`; the key covers lock, recipe and sources: a second build
+costs nothing.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import hashlib
 import os
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -36,7 +38,7 @@ LAMBDA_PYTHON = "3.13"
 LAMBDA_PLATFORM = "aarch64-manylinux_2_28"
 PATIENCE = 900  # seconds for one download or compilation
 KEEP_DAYS = 7  # older results of another key are removed
-FORMAT = "1"  # part of every key: raise it when this file changes what it makes
+FORMAT = "2"  # part of every key: raise it when this file changes what it makes
 
 Target = Literal["lambda", "host"]
 
@@ -68,7 +70,7 @@ def lock_path(name: str) -> Path:
 
 
 def lock_text(name: str) -> str:
-    """What a layer's requirements.in resolves to, in the versions of requirements/dev.txt, less what lies below it."""
+    """What requirements.in resolves to, in the versions of requirements/dev.txt, less the layers above it."""
     recipe = RECIPES[name]
     resolved = _uv(
         *("pip", "compile", "--quiet", str(lock_path(name).with_suffix(".in"))),
@@ -144,7 +146,7 @@ class Builder:
         return built
 
     def _install(self, name: str, into: Path) -> None:
-        """Wheels of the lock, trimmed. Compiled files replace the sources: that saves a third of the space."""
+        """Wheels of the lock, trimmed. Compiled files replace the sources, to save a third of the space."""
         place = ["--python", sys.executable]
         if self.target == "lambda":
             place = ["--python-platform", LAMBDA_PLATFORM, "--python-version", LAMBDA_PYTHON]
@@ -162,6 +164,9 @@ class Builder:
             for source in into.rglob("*.py"):
                 if source.with_suffix(".pyc").exists():
                     source.unlink()
+        for library in into.rglob("*.so*"):
+            if library.is_file():
+                strip(library)
 
     def _copy(self, source: Path, into: Path) -> None:
         """Our own code keeps its sources, so that a trace shows the line."""
@@ -203,7 +208,7 @@ def _version(python: Path) -> str:
 
 
 def _compile(python: Path, folder: Path, *options: str) -> None:
-    """Byte code that is never checked against a source: Lambda's file system is read-only and its times are lost."""
+    """Byte code that is never checked against its source: layers are read-only, and lose file times."""
     _run(
         *(str(python), "-m", "compileall", "-q", "-f", "--invalidation-mode", "unchecked-hash", *options),
         *("-s", str(folder), "-p", "/opt/python", str(folder)),
@@ -211,18 +216,31 @@ def _compile(python: Path, folder: Path, *options: str) -> None:
     )
 
 
+def strip(library: Path) -> None:
+    """Cuts off what follows the last segment of a 64-bit ELF file: section headers, linkers' symbols, debug
+    information. The loader reads segments only; `strip` of binutils would need a build for each target.
+    """
+    content = library.read_bytes()
+    if content[:6] != b"\x7fELF\x02\x01":  # 64 bit, little-endian
+        return
+    (headers,) = struct.unpack_from("<Q", content, 0x20)
+    size, count = struct.unpack_from("<HH", content, 0x36)
+    end = headers + size * count
+    for header in range(headers, end, size):
+        (offset,) = struct.unpack_from("<Q", content, header + 0x08)
+        (length,) = struct.unpack_from("<Q", content, header + 0x20)
+        end = max(end, offset + length)
+    without_sections = content[:0x28] + bytes(8) + content[0x30:0x3C] + bytes(4) + content[0x40:end]
+    library.write_bytes(without_sections)
+
+
 def _files(folder: Path) -> list[Path]:
     """Files of a source folder, relative and sorted, without byte code and editors' leftovers."""
     found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
-    return sorted(
-        p for p in found if "__pycache__" not in p.parts and not p.name.startswith(".") and _wanted(p)
-    )
+    return sorted(path for path in found if not any(_UNWANTED.search(part) for part in path.parts))
 
 
-def _wanted(path: Path) -> bool:
-    return path.suffix not in {".pyc", ".orig", ".swp"} and not any(
-        part.endswith(".egg-info") for part in path.parts
-    )
+_UNWANTED = re.compile(r"^\.|^__pycache__$|\.(pyc|swp|orig|egg-info)$")
 
 
 def _digest_of(folder: Path) -> str:
@@ -244,12 +262,9 @@ def _zip(folder: Path, archive: Path) -> None:
 
 
 def _forget_old(home: Path, name: str, *, keep: Path) -> None:
-    for place in home.glob(f"{name}-*"):
-        if (
-            len(place.name) == len(keep.name)
-            and place != keep
-            and place.stat().st_mtime < time.time() - KEEP_DAYS * 86400
-        ):
+    last_use = time.time() - KEEP_DAYS * 86400
+    for place in home.glob(f"{name}-{'?' * 16}"):
+        if place != keep and place.stat().st_mtime < last_use:
             shutil.rmtree(place, ignore_errors=True)
 
 
@@ -282,9 +297,8 @@ def _run(*command: str, environment: dict[str, str] | None = None) -> str:
     except subprocess.TimeoutExpired as error:
         raise BuildError(f"{Path(command[0]).name} did not end within {PATIENCE} s") from error
     if done.returncode != 0:
-        raise BuildError(
-            f"{Path(command[0]).name} {' '.join(command[1:4])} failed:\n{(done.stderr or done.stdout)[-3000:]}"
-        )
+        what = f"{Path(command[0]).name} {' '.join(command[1:4])}"
+        raise BuildError(f"{what} failed:\n{(done.stderr or done.stdout)[-3000:]}")
     return done.stdout
 
 
@@ -300,8 +314,8 @@ def build_all(target: Target, *, cache: Path = CACHE) -> dict[str, Built]:
     console = Console(stderr=True)
     if builder.interpreter is None:
         console.print(
-            f"No Python {LAMBDA_PYTHON} on this machine: layers ship sources and cold starts take two to three times as "
-            f"long. Name one in MODELYARD_PYTHON_{LAMBDA_PYTHON.replace('.', '_')}.",
+            f"No Python {LAMBDA_PYTHON} on this machine: layers ship sources, and cold starts take two to "
+            f"three times as long. Name one in MODELYARD_PYTHON_{LAMBDA_PYTHON.replace('.', '_')}.",
             style="yellow",
         )
     columns = (

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 class Recipe:
     """How a layer is made from its lock.
 
-    `above`: layers that are always used together with it; their packages are not repeated. `without`: distributions
-    that metadata asks for and the code never imports at run time. `trim`: globs below `python/` that nothing loads.
+    `above`: layers that are always used together with it; their packages are not repeated. `without`:
+    distributions that metadata asks for and our use never imports. `trim`: globs below `python/` that nothing
+    loads.
     """
 
     above: tuple[str, ...] = ()
@@ -42,7 +43,21 @@ RECIPES: dict[str, Recipe] = {
     ),
     "sklearn": Recipe(
         above=("onnx",),
-        trim=("sklearn/datasets/data", "sklearn/datasets/images", "sklearn/datasets/descr", "scipy/datasets"),
+        without=("prettytable", "wcwidth"),  # skops' model cards
+        trim=(
+            "joblib/test",
+            "skops/card",
+            "sklearn/datasets/data",
+            "sklearn/datasets/images",
+            "sklearn/datasets/descr",
+            # parts of scipy that neither scikit-learn nor the rest of scipy imports
+            "scipy/datasets",
+            "scipy/differentiate",
+            "scipy/fftpack",
+            "scipy/misc",
+            "scipy/odr",
+            "scipy/signal",
+        ),
     ),
     "compile": Recipe(
         above=("onnx", "sklearn"), trim=("onnx/backend/test", "onnx/test", "skl2onnx/tutorial")
