@@ -1,4 +1,4 @@
-"""Real services for every tier: PostgreSQL and Redis start once per test process, each test leaves no trace."""
+"""Real services for every tier: PostgreSQL and Redis start once per process, each test leaves no trace."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from modelyard.db.engine import Database
     from sqlalchemy import Engine
     from sqlalchemy.orm import Session
+
+    from tests.support.composition import LocalComposition, SomeUser
     from tools.local.services import Postgres, Redis
 
 TIERS = {"unit", "integration", "infra", "e2e", "security", "benchmarks"}
@@ -32,6 +34,7 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgr
     """PostgreSQL at the newest schema, with the application's own role."""
     from modelyard.db.engine import DatabaseSettings
     from modelyard.db.migrate import upgrade
+
     from tools.local.services import Postgres
 
     with warnings.catch_warnings():
@@ -83,8 +86,36 @@ def redis_client(redis_server: Redis) -> Iterator[Any]:
     import redis
 
     client = redis.Redis(
-        host="127.0.0.1", port=redis_server.port, password=redis_server.password, socket_timeout=2, socket_connect_timeout=2
+        host="127.0.0.1",
+        port=redis_server.port,
+        password=redis_server.password,
+        socket_timeout=2,
+        socket_connect_timeout=2,
     )
     client.flushall()
     yield client
     client.close()
+
+
+@pytest.fixture
+def composition(database: Database, redis_client: Any) -> LocalComposition:
+    """Services over this test's database and Redis; more may be given by attribute (`composition.s3 = …`)."""
+    from tests.support.composition import LocalComposition
+
+    return LocalComposition(database=database, redis=redis_client)
+
+
+@pytest.fixture
+def user(composition: LocalComposition) -> SomeUser:
+    """A registered user with a good token: `user.headers`."""
+    from tests.support.composition import make_user
+
+    return make_user(composition)
+
+
+@pytest.fixture
+def stranger(composition: LocalComposition) -> SomeUser:
+    """Another user."""
+    from tests.support.composition import make_user
+
+    return make_user(composition)

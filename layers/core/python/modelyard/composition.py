@@ -9,10 +9,12 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from modelyard.kit.environment import required
+from modelyard.kit.environment import optional, required
 from modelyard.kit.secrets import Secrets
 
 if TYPE_CHECKING:
+    from modelyard.accounts.admission import Admitter
+    from modelyard.accounts.tokens import Tokens
     from modelyard.db.engine import Database
     from modelyard.kit.paging import Cursors
     from modelyard.kit.redis import RedisCommands
@@ -50,6 +52,28 @@ class Composition:
             retry=Retry(NoBackoff(), 1),
         )
         return client  # type: ignore[no-any-return]
+
+    def signing_keys(self, max_age: float = 300.0) -> dict[str, Any]:
+        """The secret with the keys that sign tokens and cursors."""
+        return self.secrets.get(required("MODELYARD_SIGNING_KEYS_SECRET"), max_age=max_age)
+
+    @cached_property
+    def tokens(self) -> Tokens:
+        from modelyard.accounts.tokens import SigningKeys, Tokens
+
+        return Tokens(SigningKeys(self.signing_keys))
+
+    @cached_property
+    def admitter(self) -> Admitter:
+        from modelyard.accounts.admission import Admitter
+
+        return Admitter(self.tokens, self.redis)
+
+    @property
+    def allowed_origins(self) -> frozenset[str]:
+        """Origins of browsers that may call with credentials."""
+        listed = optional("MODELYARD_ALLOWED_ORIGINS").split(",")
+        return frozenset(origin.strip() for origin in listed if origin.strip())
 
     @property
     def bucket(self) -> str:

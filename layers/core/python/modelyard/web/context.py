@@ -1,0 +1,55 @@
+"""What one request carries besides its body."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from modelyard.accounts.admission import Admission
+
+_REQUEST_ID = re.compile(r"^[A-Za-z0-9._:=/+@-]{1,128}$")
+_KEY = "modelyard.request"
+
+
+@dataclass
+class RequestContext:
+    """Made by the middleware, found again in the ASGI scope."""
+
+    request_id: str
+    method: str
+    path: str  # as the client sees it: /api/…
+    ip: str
+    started: float = field(default_factory=time.perf_counter)
+    admission: Admission | None = None
+    error: str | None = None  # the problem's code, for the log
+    log: dict[str, Any] = field(default_factory=dict)  # more for the log line, such as model_version
+
+    @classmethod
+    def of(cls, scope: Mapping[str, Any]) -> RequestContext:
+        context = scope[_KEY]
+        assert isinstance(context, cls)
+        return context
+
+    @classmethod
+    def begin(cls, scope: dict[str, Any], headers: Mapping[str, str]) -> RequestContext:
+        """The client's X-Request-Id if it is harmless, else the gateway's id, else a new one."""
+        gateway = (scope.get("aws.event") or {}).get("requestContext") or {}
+        asked = headers.get("x-request-id", "")
+        client = scope.get("client") or ("", 0)
+        context = cls(
+            request_id=asked if _REQUEST_ID.match(asked) else str(gateway.get("requestId") or uuid.uuid4()),
+            method=scope["method"],
+            path=scope["path"],
+            ip=str(client[0] or ""),
+        )
+        scope[_KEY] = context
+        return context
+
+    @property
+    def milliseconds(self) -> float:
+        return (time.perf_counter() - self.started) * 1000

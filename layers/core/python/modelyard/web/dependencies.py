@@ -1,0 +1,99 @@
+"""What an endpoint may ask for: services, its unit of work, its caller."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import Depends, Request, Security
+from fastapi.security import APIKeyHeader, HTTPBearer, SecurityScopes
+from sqlalchemy.orm import Session
+
+from modelyard.accounts import admission as access
+from modelyard.accounts.admission import Admission, Caller
+from modelyard.composition import Composition
+from modelyard.kit.errors import Forbidden
+from modelyard.telemetry.log import logger
+from modelyard.web.context import RequestContext
+
+if TYPE_CHECKING:
+    from starlette.requests import HTTPConnection
+
+AfterCommit = list[Callable[[], Any]]
+"""What must happen only once the rows are there: sends to queues, news for the cache."""
+
+
+async def services(request: Request) -> Composition:
+    composition = request.app.state.composition
+    assert isinstance(composition, Composition)
+    return composition
+
+
+ServicesDep = Annotated[Composition, Depends(services)]
+
+
+async def after_commit() -> AfterCommit:
+    return []
+
+
+AfterCommitDep = Annotated[AfterCommit, Depends(after_commit)]
+
+
+async def unit_of_work(composition: ServicesDep, after: AfterCommitDep) -> AsyncIterator[Session]:
+    """One request, one transaction: committed before the answer leaves, rolled back on any exception.
+
+    What waits for the commit runs then; where it fails it is logged, for the rows are there and a sweep
+    repeats it.
+    """
+    with composition.database.transaction() as session:
+        yield session
+    for action in after:
+        try:
+            action()
+        except Exception:
+            logger.exception("after commit")
+
+
+# "function": ends before the answer is sent, so that a commit that fails is an error and not a lie
+SessionDep = Annotated[Session, Depends(unit_of_work, scope="function")]
+
+
+def admit(request: HTTPConnection) -> Admission:
+    """Admits the request once; routes do it before they read the body."""
+    context = RequestContext.of(request.scope)
+    if context.admission is None:
+        composition: Composition = request.app.state.composition
+        context.admission = composition.admitter.admit(request.headers)
+    return context.admission
+
+
+_bearer = HTTPBearer(auto_error=False, scheme_name="AccessToken", description="The access token of a login")
+_api_key = APIKeyHeader(name="X-API-Key", auto_error=False, scheme_name="ApiKey", description="An API key")
+
+
+async def authenticated(
+    request: Request,
+    required: SecurityScopes,
+    _token: Annotated[object, Security(_bearer)] = None,
+) -> Caller:
+    """The caller, who holds every required scope."""
+    caller = admit(request).caller
+    missing = [scope for scope in required.scopes if scope not in caller.scopes]
+    if missing:
+        wanted = " ".join(required.scopes)
+        raise Forbidden(
+            f"This needs the scope {' '.join(missing)}, which your credential does not have.",
+            headers={
+                "WWW-Authenticate": f'Bearer realm="modelyard", error="insufficient_scope", scope="{wanted}"'
+            },
+        )
+    return caller
+
+
+PredictCaller = Annotated[Caller, Security(authenticated, scopes=[access.PREDICT])]
+ReadModels = Annotated[Caller, Security(authenticated, scopes=[access.READ_MODELS])]
+WriteModels = Annotated[Caller, Security(authenticated, scopes=[access.WRITE_MODELS])]
+JobsCaller = Annotated[Caller, Security(authenticated, scopes=[access.JOBS])]
+AccountCaller = Annotated[Caller, Security(authenticated, scopes=[access.ACCOUNT])]
+AdminCaller = Annotated[Caller, Security(authenticated, scopes=[access.ADMIN])]
+AnyCaller = Annotated[Caller, Security(authenticated)]
