@@ -25,7 +25,7 @@ Outputs = dict[str, list[Any]]
 """Per asked output a list over the rows; probabilities of a multi-output model: a list over its outputs."""
 
 _WATCHED_ROWS = 64
-"""Fewer rows than this end long before any deadline, since an accepted graph has no loops: no timer for them."""
+"""Fewer rows than this end long before any deadline, since accepted graphs have no loops."""
 
 
 class Runtime(Protocol):

@@ -1,7 +1,7 @@
 """What a model takes and gives: the contract between intake, which writes it, and serving, which obeys it.
 
-It is stored as `model_versions.signature` and in `metadata.json` beside the artifact, where the hot path finds
-it, so it is JSON all the way down and imports nothing heavy.
+It is stored as `model_versions.signature` and in `metadata.json` beside the artifact, where the hot path
+finds it, so it is JSON all the way down and imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ class OnnxGraph:
 class Signature:
     """A registered model's description.
 
-    `outputs` names what can be asked for; the first is the default. `classes` is a list for one output, a list of
-    lists for several. `predictions` have shape (rows,) or (rows, n_outputs).
+    `outputs` names what can be asked for; the first is the default. `classes` is a list for one output, a
+    list of lists for several. `predictions` have shape (rows,) or (rows, n_outputs).
     """
 
     estimator: str
