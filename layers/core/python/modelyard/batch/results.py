@@ -1,0 +1,166 @@
+"""What came of a chunk, column-wise as JSON, and what its owner gets to see: items, CSV, JSON Lines, JSON.
+
+Values stand at the row they belong to; a failed row has null in every output and an entry in `errors`.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import orjson
+
+from modelyard.kit.errors import FieldError
+from modelyard.serving.signature import Signature
+
+ResultFormat = Literal["csv", "jsonl", "json"]
+
+ITEM_KEYS = {
+    "predict": "prediction",
+    "predict_proba": "probabilities",
+    "decision_function": "decision",
+    "transform": "transformed",
+}
+_COLUMN_STEMS = ITEM_KEYS | {"predict_proba": "probability"}
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkResult:
+    """`outputs` maps an output's name to one value per row; `errors` maps a row of the chunk to its error."""
+
+    first_row: int
+    rows: int
+    outputs: dict[str, list[Any]]
+    errors: dict[int, dict[str, str]] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls, first_row: int, rows: int, values: dict[str, list[Any]], errors: dict[int, FieldError]
+    ) -> ChunkResult:
+        """From the values of the good rows, in order, and the errors of the others."""
+        outputs = {name: _spread(column, rows, errors) for name, column in values.items()}
+        return cls(first_row, rows, outputs, {row: error.as_dict() for row, error in sorted(errors.items())})
+
+    def dump(self) -> bytes:
+        data = {
+            "first_row": self.first_row,
+            "rows": self.rows,
+            "outputs": self.outputs,
+            "errors": {str(row): error for row, error in self.errors.items()},
+        }
+        return orjson.dumps(data)
+
+    @classmethod
+    def load(cls, data: bytes) -> ChunkResult:
+        read = orjson.loads(data)
+        errors = {int(row): error for row, error in read["errors"].items()}
+        return cls(read["first_row"], read["rows"], read["outputs"], errors)
+
+    def items(self, first: int, end: int) -> Iterator[dict[str, Any]]:
+        """The rows `first` to `end` (exclusive; numbers of the chunk) as the API shows them."""
+        keys = [(ITEM_KEYS.get(name, name), values) for name, values in self.outputs.items()]
+        for row in range(first, min(end, self.rows)):
+            item: dict[str, Any] = {"row": self.first_row + row}
+            item |= {key: values[row] for key, values in keys}
+            if row in self.errors:
+                item["error"] = self.errors[row]
+            yield item
+
+
+def _spread(values: list[Any], rows: int, errors: dict[int, FieldError]) -> list[Any]:
+    if not errors:
+        return values
+    remaining = iter(values)
+    return [None if row in errors else next(remaining) for row in range(rows)]
+
+
+def render(
+    chunks: Iterable[ChunkResult], kind: ResultFormat, outputs: Sequence[str], signature: Signature
+) -> Iterator[bytes]:
+    """The whole result file, chunk by chunk, in the order of the input."""
+    if kind == "csv":
+        yield from _csv(chunks, outputs, signature)
+    elif kind == "jsonl":
+        for chunk in chunks:
+            yield b"".join([orjson.dumps(item) + b"\n" for item in chunk.items(0, chunk.rows)])
+    else:
+        opening = b"["
+        for chunk in chunks:
+            yield opening + b",\n".join([orjson.dumps(item) for item in chunk.items(0, chunk.rows)])
+            opening = b",\n"
+        yield b"]\n" if opening == b",\n" else b"[]\n"
+
+
+# --- CSV
+
+
+def _csv(chunks: Iterable[ChunkResult], outputs: Sequence[str], signature: Signature) -> Iterator[bytes]:
+    header: list[str] | None = None
+    for chunk in chunks:
+        if header is None:
+            widths = [_width(chunk.outputs.get(name, ())) for name in outputs]
+            header = _header(outputs, widths, signature)
+            yield _line(["row", *header, "error"]).encode()
+        yield _csv_rows(chunk, outputs, len(header)).encode()
+
+
+def _width(values: Sequence[Any]) -> int | None:
+    """How many numbers make one value of this output; None for a plain value."""
+    for value in values:
+        if value is not None:
+            return len(_flat(value)) if isinstance(value, list) else None
+    return None
+
+
+def _header(outputs: Sequence[str], widths: Sequence[int | None], signature: Signature) -> list[str]:
+    names = []
+    for output, width in zip(outputs, widths, strict=True):
+        stem = _COLUMN_STEMS.get(output, output)
+        if width is None:
+            names.append(stem)
+            continue
+        labels: list[Any] = list(range(width))
+        classes = signature.classes or []
+        if output == "predict_proba" and len(classes) == width and not isinstance(classes[0], list):
+            labels = list(classes)
+        names += [f"{stem}_{label}" for label in labels]
+    return names
+
+
+def _csv_rows(chunk: ChunkResult, outputs: Sequence[str], width: int) -> str:
+    columns = [chunk.outputs[name] for name in outputs]
+    if not chunk.errors and width == len(columns) == 1 and not _has_text(columns[0]):
+        # One plain number a row, the usual case: joined without a CSV writer.
+        numbers = enumerate(columns[0], chunk.first_row)
+        return "".join([f"{row},{'' if value is None else value},\n" for row, value in numbers])
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    for row in range(chunk.rows):
+        error = chunk.errors.get(row)
+        if error is not None:
+            text = f"{error['pointer'] or '/'}: {error['detail']}"
+            writer.writerow([chunk.first_row + row, *[""] * width, text])
+        else:
+            cells = [cell for column in columns for cell in _flat(column[row])]
+            writer.writerow([chunk.first_row + row, *cells, ""])
+    return buffer.getvalue()
+
+
+def _has_text(values: Sequence[Any]) -> bool:
+    return any(type(value) is not int and type(value) is not float for value in values)
+
+
+def _flat(value: Any) -> list[Any]:
+    """A value as cells: nested lists (several outputs, each with probabilities) side by side."""
+    if isinstance(value, list):
+        return [cell for item in value for cell in _flat(item)]
+    return [value]
+
+
+def _line(cells: Sequence[str]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerow(cells)
+    return buffer.getvalue()
