@@ -28,8 +28,9 @@ STOP_TIMEOUT = 30.0  # writes its state before it ends
 class Emulator(Service):
     """AWS on loopback. `folder` keeps resources at every clean stop, and S3 objects as they are written."""
 
-    def __init__(self, folder: Path, *, port: int | None = None) -> None:
+    def __init__(self, folder: Path, *, port: int | None = None, logs: Path | None = None) -> None:
         self.folder = folder.resolve()
+        self.log = (logs or self.folder.parent) / "cloud.log"
         self.port = port or free_port()
 
     @property
@@ -58,7 +59,7 @@ class Emulator(Service):
         self._scratch = tempfile.TemporaryDirectory(prefix="modelyard-cloud-", ignore_cleanup_errors=True)
         self.process = Process(
             [str(interpreter), "-m", "ministack"],
-            log=self.folder.parent / "logs" / "cloud.log",
+            log=self.log,
             env=self._own_environment(),
             cwd=self.folder,
             patience=STOP_TIMEOUT,

