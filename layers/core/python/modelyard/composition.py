@@ -14,11 +14,20 @@ from modelyard.kit.secrets import Secrets
 
 if TYPE_CHECKING:
     from modelyard.accounts.admission import Admitter
+    from modelyard.accounts.passwords import Passwords
+    from modelyard.accounts.service import Accounts
+    from modelyard.accounts.sessions import Sessions
+    from modelyard.accounts.throttle import Throttle
     from modelyard.accounts.tokens import Tokens
     from modelyard.db.engine import Database
     from modelyard.kit.paging import Cursors
     from modelyard.kit.redis import RedisCommands
+    from modelyard.registry.artifacts import ArtifactStore
+    from modelyard.registry.registration import Registration
     from modelyard.registry.routes import RouteBook
+    from modelyard.registry.sweep import UploadSweep
+    from modelyard.registry.uploads import Uploads
+    from sqlalchemy.orm import Session
 
 
 class Composition:
@@ -69,6 +78,28 @@ class Composition:
 
         return Admitter(self.tokens, self.redis)
 
+    @cached_property
+    def throttle(self) -> Throttle:
+        from modelyard.accounts.throttle import Throttle
+
+        return Throttle(self.redis)
+
+    @cached_property
+    def passwords(self) -> Passwords:
+        from modelyard.accounts.passwords import Passwords
+
+        return Passwords()
+
+    def accounts(self, unit: Session) -> Accounts:
+        from modelyard.accounts.service import Accounts
+
+        return Accounts(unit, self.passwords)
+
+    def sessions(self, unit: Session) -> Sessions:
+        from modelyard.accounts.sessions import Sessions
+
+        return Sessions(unit, passwords=self.passwords, tokens=self.tokens)
+
     @property
     def allowed_origins(self) -> frozenset[str]:
         """Origins of browsers that may call with credentials."""
@@ -89,13 +120,61 @@ class Composition:
     def cursors(self) -> Cursors:
         from modelyard.kit.paging import Cursors
 
-        return Cursors(lambda: self.secrets.get(required("MODELYARD_SIGNING_KEYS_SECRET")))
+        return Cursors(self.signing_keys)
 
     @cached_property
     def routes(self) -> RouteBook:
         from modelyard.registry.routes import RouteBook
 
         return RouteBook(self.database, self.redis)
+
+    @cached_property
+    def artifacts(self) -> ArtifactStore:
+        from modelyard.registry.artifacts import ArtifactStore
+
+        return ArtifactStore(self.s3, self.bucket)
+
+    @cached_property
+    def uploads(self) -> Uploads:
+        from modelyard.intake.verdict import Limits
+        from modelyard.registry.uploads import Uploads
+
+        return Uploads(self.artifacts, Limits.from_environment())
+
+    @cached_property
+    def registration(self) -> Registration:
+        from modelyard.intake import onnx_gate
+        from modelyard.intake.verdict import Limits
+        from modelyard.kit.aws import client
+        from modelyard.registry.inspector import WAIT_SECONDS, LambdaInspector
+        from modelyard.registry.registration import Registration
+
+        invoker = client("lambda", read_timeout=WAIT_SECONDS, attempts=1)
+        return Registration(
+            database=self.database,
+            store=self.artifacts,
+            inspector=LambdaInspector(invoker, required("MODELYARD_INSPECT_FUNCTION")),
+            routes=self.routes,
+            check_onnx=onnx_gate.check,
+            limits=Limits.from_environment(),
+        )
+
+    @cached_property
+    def upload_sweep(self) -> UploadSweep:
+        from modelyard.registry.sweep import UploadSweep
+
+        return UploadSweep(
+            database=self.database,
+            store=self.artifacts,
+            sqs=self.sqs,
+            queue_url=required("MODELYARD_REGISTER_QUEUE_URL"),
+            bucket=self.bucket,
+        )
+
+    @property
+    def public_url(self) -> str:
+        """Where clients reach the API, without a slash at the end; empty: derived from each request."""
+        return optional("MODELYARD_PUBLIC_URL").rstrip("/")
 
     @cached_property
     def sqs(self) -> Any:

@@ -7,15 +7,19 @@ from typing import Any
 
 
 @cache
-def client(service: str, *, read_timeout: int = 10) -> Any:
-    """A boto3 client that waits at most 3 s for a connection and `read_timeout` seconds for an answer."""
+def client(service: str, *, read_timeout: int = 10, attempts: int = 3) -> Any:
+    """A boto3 client that waits at most 3 s for a connection and `read_timeout` seconds for an answer.
+
+    `attempts=1` for calls that must not be made twice because an answer was slow.
+    """
     import boto3
     from botocore.config import Config
 
     config = Config(
         connect_timeout=3,
         read_timeout=read_timeout,
-        retries={"max_attempts": 3, "mode": "standard"},
+        retries={"total_max_attempts": attempts, "mode": "standard"},
+        tcp_keepalive=True,  # an answer that takes minutes must not lose its connection on the way
         signature_version="s3v4" if service == "s3" else None,
         s3={"addressing_style": "path"} if _custom_endpoint() else None,
     )

@@ -79,7 +79,7 @@ def _bad_cursor() -> BadCursor:
     detail = (
         "Use a next_cursor exactly as it was given, with the same filters, or start again without a cursor."
     )
-    return BadCursor(detail, errors=[FieldError("/query/cursor", "expected a cursor of this listing")])
+    return BadCursor(detail, errors=[FieldError("query:cursor", "expected a cursor of this listing")])
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,10 +91,14 @@ class Settled:
     publish: tuple[str, str] | None = None  # user id, model id
 
 
-class Claims:
-    """`lease` must be longer than a worker may live, and shorter than a message stays hidden in its queue."""
+LEASE = timedelta(minutes=10)
+"""Longer than `register_model` may run, shorter than its queue hides a message that was not deleted."""
 
-    def __init__(self, database: Database, *, clock: Clock, lease: timedelta) -> None:
+
+class Claims:
+    """A claim that is not given back ends after `lease`."""
+
+    def __init__(self, database: Database, *, clock: Clock, lease: timedelta = LEASE) -> None:
         self._database = database
         self._clock = clock
         self._lease = lease
@@ -193,6 +197,27 @@ class Claims:
             version.reason = rejected.reason()
             version.artifact_format = rejected.format
             version.finished_at = self._clock()
+
+    def note_arrival(self, user_id: str, version_id: str, s3_version: str) -> None:
+        """Remembers which object version a pending version was delivered again with."""
+        with self._database.transaction() as session:
+            version = ModelRepository(session, user_id).find_version(version_id, lock=True)
+            if version is not None and version.status == "pending":
+                version.upload_s3_version = s3_version
+
+    def give_up(self, user_id: str, version_id: str, rejected: Rejected, *, idle: timedelta) -> bool:
+        """Fails a version that nobody took for so long; False where somebody did in the meantime."""
+        now = self._clock()
+        with self._database.transaction() as session:
+            version = ModelRepository(session, user_id).find_version(version_id, lock=True)
+            if version is None or version.status not in ("pending", "inspecting"):
+                return False
+            if version.inspecting_at is not None and version.inspecting_at > now - idle:
+                return False
+            version.status = "failed"
+            version.reason = rejected.reason()
+            version.finished_at = now
+            return True
 
     def finish(self, claim: Claim, made: Finished) -> None:
         """Says `ready`; the first ready version of a model becomes its default."""

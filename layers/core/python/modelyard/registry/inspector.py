@@ -11,6 +11,8 @@ from modelyard.kit.errors import Unavailable
 from modelyard.registry.names import EXTENSIONS
 from modelyard.serving.signature import Signature
 
+WAIT_SECONDS = 340
+"""How long to wait for an answer: longer than `inspect_model` may run (infra/catalogue.py)."""
 MAX_SIGNATURE_BYTES = 4 * 1024 * 1024
 MAX_DETAIL = 4000
 _SHA256 = re.compile(r"[0-9a-f]{64}")

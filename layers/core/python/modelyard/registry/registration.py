@@ -26,15 +26,13 @@ from modelyard.db.engine import Database
 from modelyard.intake.verdict import Limits, Refused
 from modelyard.kit.clock import Clock, utc_now
 from modelyard.registry.artifacts import ArtifactStore, ObjectMissing, ObjectTooLarge, ObjectVersion
-from modelyard.registry.claims import Claim, Claims, Finished, Outcome, Rejected, Settled, Superseded
+from modelyard.registry.claims import LEASE, Claim, Claims, Finished, Outcome, Rejected, Settled, Superseded
 from modelyard.registry.inspector import Accepted, Inspection, InspectionCrashed, Inspector, RefusedFile
 from modelyard.registry.names import FILENAME_RULE, is_filename
 from modelyard.registry.notifications import Arrival
 from modelyard.registry.routes import RouteBook
 from modelyard.telemetry.log import logger
 
-LEASE = timedelta(minutes=10)
-"""Longer than `register_model` may run, shorter than its queue hides a message that was not deleted."""
 URL_SECONDS = 600
 MAX_CRASHES = 3
 """So many deliveries whose inspection crashed make a failed version: then it is the file."""
@@ -123,7 +121,7 @@ class Registration:
         if claim.declared_sha256 not in (None, sha256):
             raise Rejected(
                 "checksum_mismatch",
-                "The file's SHA-256 is not the declared one: it was changed or cut on the way. Upload it again.",
+                "The file's SHA-256 is not the declared one: it was changed on the way. Upload it again.",
             )
         try:
             verdict = self._inspect(claim, source, sha256)
@@ -140,7 +138,7 @@ class Registration:
                 "upload_deleted", "The file was deleted before it could be registered. Upload it again."
             ) from None
         if source.size == 0:
-            raise Rejected("empty_file", "The file is empty. Save the model again and upload it.")
+            raise Rejected("empty_file", "The file is empty. Save the model again, upload that.")
         if source.size > self._limits.upload_bytes:
             raise Rejected(
                 "too_large", f"The file is larger than {self._limits.upload_bytes} bytes, the limit."

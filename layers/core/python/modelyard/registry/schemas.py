@@ -1,0 +1,198 @@
+"""Models and versions as the wire shows them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
+
+from modelyard.db import tables
+from modelyard.kit.clock import isoformat
+from modelyard.registry.artifacts import UploadForm
+from modelyard.registry.names import MAX_FILENAME, MAX_NAME, NAME_PATTERN
+from modelyard.registry.uploads import Announced, Announcement
+
+Moment = Annotated[datetime, PlainSerializer(isoformat, return_type=str)]
+Status = Literal["pending", "inspecting", "ready", "failed"]
+MAX_DESCRIPTION = 2000
+
+
+def _plain_text(text: str) -> str:
+    if any(character < " " and character not in "\n\r\t" for character in text):
+        raise ValueError("expected text without control characters")
+    return text
+
+
+Description = Annotated[str, Field(max_length=MAX_DESCRIPTION), AfterValidator(_plain_text)]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-fA-F]{64}$", description="Of the file, in hex")]
+
+
+class UploadRequest(BaseModel):
+    """Announces a file; the answer holds a form to send it with."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    name: Annotated[str, Field(min_length=1, max_length=MAX_NAME, pattern=NAME_PATTERN, examples=["churn"])]
+    filename: Annotated[str, Field(min_length=1, max_length=MAX_FILENAME, examples=["model.joblib"])]
+    size: Annotated[int, Field(ge=1, description="Of the file, in bytes", examples=[48213])]
+    description: Annotated[Description | None, Field(description="Replaces the model's, where given")] = None
+    sha256: Sha256 | None = None
+
+    def announcement(self) -> Announcement:
+        sha256 = self.sha256.lower() if self.sha256 else None
+        return Announcement(self.name, self.filename, self.size, self.description, sha256)
+
+
+class Form(BaseModel):
+    """Send `fields` and then the file, as `file`, to `url` by POST as multipart/form-data."""
+
+    url: str
+    fields: dict[str, str]
+    expires_at: Moment
+
+
+class Upload(BaseModel):
+    """A version that is under way; `status_url` tells what becomes of it."""
+
+    model_id: str
+    version: Annotated[str, Field(examples=["v1"])]
+    version_id: str
+    status: Status
+    upload: Annotated[Form | None, Field(description="null where the file came with the request")]
+    status_url: str
+    predict_url: str
+
+    @classmethod
+    def of(cls, announced: Announced, form: UploadForm | None, *, base_url: str) -> Upload:
+        model_id, version = announced.model_id, f"v{announced.number}"
+        return cls(
+            model_id=model_id,
+            version=version,
+            version_id=announced.version_id,
+            status="pending",
+            upload=form and Form(url=form.url, fields=form.fields, expires_at=announced.form_expires_at),
+            status_url=f"{base_url}/models/{model_id}/versions/{version}",
+            predict_url=f"{base_url}/predict/{model_id}",
+        )
+
+
+class Reason(BaseModel):
+    """Why a version failed: a stable word for programs, a sentence for its author."""
+
+    rule: Annotated[str, Field(examples=["checksum_mismatch"])]
+    detail: str
+    format: str | None = None
+
+
+class VersionSummary(BaseModel):
+    """A version without its description."""
+
+    model_id: str
+    version: Annotated[str, Field(examples=["v1"])]
+    version_id: str
+    status: Status
+    reason: Reason | None
+    filename: str
+    format: Annotated[str | None, Field(examples=["joblib"])]
+    size: Annotated[int | None, Field(description="In bytes; as declared until the file has come")]
+    sha256: str | None
+    runtime: Annotated[str | None, Field(examples=["onnx"])]
+    estimator: Annotated[str | None, Field(examples=["RandomForestClassifier"])]
+    task: Annotated[str | None, Field(examples=["classifier"])]
+    created_at: Moment
+    finished_at: Moment | None
+    status_url: str
+    predict_url: str
+
+    @classmethod
+    def facts(cls, version: tables.ModelVersion, base_url: str) -> dict[str, Any]:
+        signature = version.signature or {}
+        url = f"{base_url}/models/{version.model_id}/versions/v{version.number}"
+        return {
+            "model_id": version.model_id,
+            "version": f"v{version.number}",
+            "version_id": version.id,
+            "status": version.status,
+            "reason": version.reason,
+            "filename": version.filename,
+            "format": version.artifact_format,
+            "size": version.artifact_size if version.artifact_size is not None else version.declared_size,
+            "sha256": version.artifact_sha256 or version.declared_sha256,
+            "runtime": version.runtime,
+            "estimator": signature.get("estimator"),
+            "task": signature.get("task"),
+            "created_at": version.created_at,
+            "finished_at": version.finished_at,
+            "status_url": url,
+            "predict_url": f"{base_url}/predict/{version.model_id}?version=v{version.number}",
+        }
+
+    @classmethod
+    def of(cls, version: tables.ModelVersion, *, base_url: str) -> VersionSummary:
+        return cls.model_validate(cls.facts(version, base_url))
+
+
+class Version(VersionSummary):
+    """A version; the last three are there once it is `ready`."""
+
+    signature: Annotated[dict[str, Any] | None, Field(description="What the model takes and gives")]
+    input_schema: Annotated[dict[str, Any] | None, Field(description="JSON Schema of one record")]
+    example: Annotated[dict[str, Any] | None, Field(description="A body for predict_url that predicts")]
+
+    @classmethod
+    def of(cls, version: tables.ModelVersion, *, base_url: str) -> Version:
+        signature = version.signature
+        description = None
+        if signature is not None:
+            description = {k: v for k, v in signature.items() if k not in ("input_schema", "example")}
+        return cls.model_validate(
+            cls.facts(version, base_url)
+            | {
+                "signature": description,
+                "input_schema": signature and signature.get("input_schema"),
+                "example": signature and signature.get("example"),
+            }
+        )
+
+
+class Model(BaseModel):
+    """A model: a name and its versions."""
+
+    model_id: str
+    name: str
+    description: str
+    default_version: Annotated[str | None, Field(description="What answers predictions; null: none is ready")]
+    latest_version: str | None
+    latest_status: Status | None
+    created_at: Moment
+    updated_at: Moment
+    versions_url: str
+    predict_url: str
+
+    @classmethod
+    def of(cls, model: tables.Model, latest: tables.ModelVersion | None, *, base_url: str) -> Model:
+        return cls.model_validate(
+            {
+                "model_id": model.id,
+                "name": model.name,
+                "description": model.description,
+                "default_version": model.default_version and f"v{model.default_version}",
+                "latest_version": latest and f"v{latest.number}",
+                "latest_status": latest and latest.status,
+                "created_at": model.created_at,
+                "updated_at": model.updated_at,
+                "versions_url": f"{base_url}/models/{model.id}/versions",
+                "predict_url": f"{base_url}/predict/{model.id}",
+            }
+        )
+
+
+class ModelPage(BaseModel):
+    items: list[Model]
+    next_cursor: str | None
+
+
+class VersionPage(BaseModel):
+    items: list[VersionSummary]
+    next_cursor: str | None
