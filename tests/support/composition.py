@@ -28,7 +28,9 @@ class LocalComposition(Composition):
     """
 
     def __init__(self, **collaborators: Any) -> None:
-        self.__dict__.update(collaborators)
+        from modelyard.accounts.passwords import Passwords
+
+        self.__dict__.update({"passwords": Passwords(rounds=4)} | collaborators)
         self.keys: dict[str, Any] = dict(SIGNING_KEYS)
 
     def signing_keys(self, max_age: float = 300.0) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from modelyard.kit.environment import optional, required
 from modelyard.kit.secrets import Secrets
 
 if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
     from modelyard.accounts.admission import Admitter
     from modelyard.accounts.passwords import Passwords
     from modelyard.accounts.service import Accounts
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
     from modelyard.registry.routes import RouteBook
     from modelyard.registry.sweep import UploadSweep
     from modelyard.registry.uploads import Uploads
-    from sqlalchemy.orm import Session
 
 
 class Composition:

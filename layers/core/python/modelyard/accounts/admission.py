@@ -11,13 +11,12 @@ On the hot path of `predict`: imports nothing but the standard library and `kit`
 
 from __future__ import annotations
 
-import hashlib
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from modelyard.accounts.limits import PER_MINUTE, WINDOW_LUA, LocalWindows, Policy, Rate, seconds
+from modelyard.accounts.scripts import Script, ScriptRunner
 from modelyard.accounts.tokens import TokenRefused, Tokens
 from modelyard.kit.errors import TooManyRequests, Unauthorized
 from modelyard.kit.redis import RedisCommands
@@ -39,11 +38,10 @@ SCOPES = {
 }
 _USER_SCOPES = frozenset({PREDICT, READ_MODELS, WRITE_MODELS, JOBS, ACCOUNT})
 _ROLE_SCOPES = {"user": _USER_SCOPES, "admin": _USER_SCOPES | {ADMIN}}
-_REDIS_PAUSE = 1.0  # seconds without asking after Redis failed: an outage must not cost a timeout per request
 
 # KEYS: window, revoked, blocked, quota, then the caller's lookups. ARGV: quota, window in microseconds.
 # Returns status (0 go on, 1 revoked, 2 limited), quota, used, microseconds until reset, then the values.
-ADMIT = (
+_ADMIT = Script(
     WINDOW_LUA
     + """
 local found = redis.call('MGET', unpack(KEYS, 2))
@@ -83,22 +81,6 @@ class Admission:
     cache_up: bool = True
 
 
-class Script:
-    """A Lua script that is sent whole only where Redis does not know it yet."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
-
-    def run(self, redis: RedisCommands, keys: Sequence[str], arguments: Sequence[object]) -> Any:
-        try:
-            return redis.evalsha(self.sha, len(keys), *keys, *arguments)
-        except Exception as error:
-            if type(error).__name__ != "NoScriptError" and "NOSCRIPT" not in str(error):
-                raise
-            return redis.eval(self.text, len(keys), *keys, *arguments)
-
-
 class Admitter:
     """Admits requests. One instance per environment."""
 
@@ -109,15 +91,11 @@ class Admitter:
         *,
         policy: Policy = PER_MINUTE,
         local: LocalWindows | None = None,
-        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._tokens = tokens
-        self._redis = redis
+        self._scripts = ScriptRunner(redis)
         self._policy = policy
         self._local = local or LocalWindows()
-        self._now = now
-        self._script = Script(ADMIT)
-        self._away_until = 0.0
 
     def admit(
         self,
@@ -160,8 +138,6 @@ class Admitter:
         return Caller(claims.user_id, claims.role, scopes, claims.session_id)
 
     def _ask(self, caller: Caller, lookups: Sequence[str]) -> list[Any] | None:
-        if self._now() < self._away_until:
-            return None
         tag = f"{{{caller.user_id}}}"
         keys = (
             f"{tag}:rate:{self._policy.name}",
@@ -170,14 +146,7 @@ class Admitter:
             f"{tag}:quota:{self._policy.name}",
             *lookups,
         )
-        try:
-            answer = self._script.run(self._redis, keys, (self._policy.quota, self._policy.window_us))
-        except (
-            Exception
-        ):  # whatever the client raises when Redis is away; a request must not fail for its cache
-            self._away_until = self._now() + _REDIS_PAUSE
-            return None
-        return list(answer)
+        return self._scripts.run(_ADMIT, keys, (self._policy.quota, self._policy.window_us))
 
 
 def limited(rate: Rate, detail: str = "") -> TooManyRequests:

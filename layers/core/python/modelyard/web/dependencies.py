@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from modelyard.accounts import admission as access
 from modelyard.accounts.admission import Admission, Caller
+from modelyard.accounts.sessions import Device
 from modelyard.composition import Composition
 from modelyard.kit.errors import Forbidden
 from modelyard.telemetry.log import logger
@@ -56,6 +57,14 @@ async def unit_of_work(composition: ServicesDep, after: AfterCommitDep) -> Async
 
 # "function": ends before the answer is sent, so that a commit that fails is an error and not a lie
 SessionDep = Annotated[Session, Depends(unit_of_work, scope="function")]
+
+
+async def device_of(request: Request) -> Device:
+    """Where the request comes from: the address that the gateway saw, the User-Agent that the client says."""
+    return Device(ip=RequestContext.of(request.scope).ip, user_agent=request.headers.get("user-agent", ""))
+
+
+DeviceDep = Annotated[Device, Depends(device_of)]
 
 
 def admit(request: HTTPConnection) -> Admission:
