@@ -1,7 +1,7 @@
 """The few AWS calls of the hot path over `http.client`: botocore alone would cost more than a cold start may.
 
 Honours `AWS_ENDPOINT_URL` (and `AWS_ENDPOINT_URL_S3`, …), `AWS_REGION`, `AWS_USE_DUALSTACK_ENDPOINT`, session
-tokens and expiring credentials. Connections are kept; every call has a deadline. All else uses boto3 (`kit.aws`).
+tokens and expiring credentials. Connections are kept, every call has a deadline. All else uses boto3.
 """
 
 from __future__ import annotations

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
+from modelyard.serving.errors import ModelNotReady, VersionNotFound
+
 
 @dataclass(frozen=True, slots=True)
 class VersionRoute:
@@ -36,6 +38,18 @@ class Route:
     name: str
     default: int | None = None
     versions: dict[int, VersionRoute] = field(default_factory=dict)
+
+    def pick(self, number: int | None) -> VersionRoute:
+        """The version asked for, or the default one; raises `ModelNotReady` or `VersionNotFound`."""
+        version = self.versions.get(self.default if number is None else number)  # type: ignore[arg-type]
+        if version is not None:
+            return version
+        if not self.versions or number is None:
+            raise ModelNotReady(
+                f"No version of this model is ready. GET /api/models/{self.model_id}/versions tells why."
+            )
+        ready = ", ".join(f"v{known}" for known in sorted(self.versions)[-10:])
+        raise VersionNotFound(f"This model has no ready version of that number; ready are {ready}.")
 
     def to_json(self) -> dict[str, Any]:
         data = asdict(self)

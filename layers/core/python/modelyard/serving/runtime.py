@@ -6,15 +6,16 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+import orjson
 
 from modelyard.kit.errors import ModelError
 from modelyard.serving.decoding import Batch
-from modelyard.serving.errors import ArtifactUnavailable, PredictionTimeout, TooManyRows
+from modelyard.serving.errors import ArtifactUnavailable, InvalidInput, PredictionTimeout, TooManyRows
 from modelyard.serving.feeds import build_feeds
 from modelyard.serving.signature import Signature
 
@@ -33,6 +34,14 @@ class Runtime(Protocol):
 
     size: int  # bytes that it holds in memory, about
 
+    def prepare(self, batch: Batch) -> Any:
+        """What `run` takes, made once: also the input in canonical form."""
+
+    def canonical(self, prepared: Any) -> Iterator[bytes]:
+        """Bytes that are equal for equal inputs and differ for different ones."""
+
+    def run(self, prepared: Any, rows: int, outputs: Sequence[str], deadline: float) -> Outputs: ...
+
     def predict(self, batch: Batch, outputs: Sequence[str], deadline: float) -> Outputs: ...
 
 
@@ -49,18 +58,29 @@ class OnnxRuntime:
         self._label = _label_type(signature.classes)
 
     def predict(self, batch: Batch, outputs: Sequence[str], deadline: float) -> Outputs:
-        return self.run(build_feeds(self.signature, batch.columns), outputs, deadline, rows=batch.rows)
+        return self.run(self.prepare(batch), batch.rows, outputs, deadline)
+
+    def prepare(self, batch: Batch) -> dict[str, np.ndarray]:
+        try:
+            return build_feeds(self.signature, batch.columns)
+        except (ValueError, TypeError, OverflowError) as error:
+            raise InvalidInput("The rows cannot be turned into what the model takes.") from error
+
+    def canonical(self, prepared: dict[str, np.ndarray]) -> Iterator[bytes]:
+        for tensor in prepared.values():
+            yield f"{tensor.dtype.char}{tensor.shape}".encode()
+            yield orjson.dumps(tensor.tolist()) if tensor.dtype == object else tensor.tobytes()
 
     def run(
-        self, feeds: dict[str, np.ndarray], outputs: Sequence[str], deadline: float, *, rows: int = 1
+        self, prepared: dict[str, np.ndarray], rows: int, outputs: Sequence[str], deadline: float
     ) -> Outputs:
         """Raises `PredictionTimeout` past the deadline and `ModelError` for whatever the graph raises."""
         names = [self._graph_outputs[output] for output in outputs]
         try:
             if rows < _WATCHED_ROWS:
-                values = self._session.run(names, feeds)
+                values = self._session.run(names, prepared)
             else:
-                values = self._run_watched(names, feeds, deadline)
+                values = self._run_watched(names, prepared, deadline)
         except PredictionTimeout:
             raise
         except Exception as error:
@@ -132,6 +152,9 @@ def _label_type(classes: list[Any] | None) -> type | None:
 Invoke = Callable[[dict[str, Any], str, float], dict[str, Any]]
 """Calls `predict_native` with (payload, tenant id, seconds to wait) and returns its answer."""
 
+LONGEST_PREDICTION = 10.0
+"""Seconds that one prediction of an original estimator may take; loading it does not count."""
+
 _ANSWER_SLACK = 1.0  # seconds left to the sandbox's answer after the prediction's own deadline
 
 
@@ -156,6 +179,16 @@ class NativeRuntime:
         self._invoke = invoke
 
     def predict(self, batch: Batch, outputs: Sequence[str], deadline: float) -> Outputs:
+        return self.run(self.prepare(batch), batch.rows, outputs, deadline)
+
+    def prepare(self, batch: Batch) -> list[Any]:
+        # Arrays of large batches become lists here, and nowhere else.
+        return [getattr(column, "tolist", lambda kept=column: kept)() for column in batch.columns]
+
+    def canonical(self, prepared: list[Any]) -> Iterator[bytes]:
+        yield orjson.dumps(prepared)
+
+    def run(self, prepared: list[Any], rows: int, outputs: Sequence[str], deadline: float) -> Outputs:
         seconds = deadline - time.monotonic()
         if seconds <= _ANSWER_SLACK:
             raise _too_slow()
@@ -167,9 +200,9 @@ class NativeRuntime:
             "artifact_format": version.artifact_format,
             "artifact_size": version.artifact_size,
             "signature": self._signature,
-            "columns": batch.columns,
+            "columns": prepared,
             "outputs": list(outputs),
-            "deadline_seconds": round(seconds - _ANSWER_SLACK, 3),
+            "deadline_seconds": round(min(seconds - _ANSWER_SLACK, LONGEST_PREDICTION), 3),
         }
         answer = self._invoke(payload, self._tenant, seconds)
         if "outputs" in answer:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 import time
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from modelyard.web.shapes import request_id
+
 if TYPE_CHECKING:
     from modelyard.accounts.admission import Admission
 
-_REQUEST_ID = re.compile(r"^[A-Za-z0-9._:=/+@-]{1,128}$")
 _KEY = "modelyard.request"
 
 
@@ -38,11 +37,9 @@ class RequestContext:
     @classmethod
     def begin(cls, scope: dict[str, Any], headers: Mapping[str, str]) -> RequestContext:
         """The client's X-Request-Id if it is harmless, else the gateway's id, else a new one."""
-        gateway = (scope.get("aws.event") or {}).get("requestContext") or {}
-        asked = headers.get("x-request-id", "")
         client = scope.get("client") or ("", 0)
         context = cls(
-            request_id=asked if _REQUEST_ID.match(asked) else str(gateway.get("requestId") or uuid.uuid4()),
+            request_id=request_id(headers.get("x-request-id", ""), scope.get("aws.event") or {}),
             method=scope["method"],
             path=scope["path"],
             ip=str(client[0] or ""),

@@ -14,18 +14,8 @@ from modelyard.kit.errors import Problem
 from modelyard.telemetry.log import logger, request_done
 from modelyard.web.context import RequestContext
 from modelyard.web.problems import render
+from modelyard.web.shapes import SECURITY_HEADERS, UNEXPECTED, cors
 
-SECURITY_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Strict-Transport-Security": "max-age=63072000",
-}
-_EXPOSED = (
-    "X-Request-Id, RateLimit, RateLimit-Policy, Retry-After, Location, Link, ETag, "
-    "X-Prediction-Id, X-Model-Version, X-Cache, Server-Timing"
-)
 _REQUEST_HEADERS = (
     "Authorization, Content-Type, X-API-Key, X-CSRF-Token, X-Request-Id, Idempotency-Key, "
     "If-Match, If-None-Match, traceparent"
@@ -47,8 +37,8 @@ class Envelope:
             return
         headers = Headers(scope=scope)
         context = RequestContext.begin(scope, headers)  # type: ignore[arg-type]
-        cors = self._cors(headers.get("origin", ""))
-        answer = _Answer(context, cors, send)
+        allowed = cors(headers.get("origin", ""), self.origins())
+        answer = _Answer(context, allowed, send)
         if context.method == "OPTIONS":
             await self._options(scope, headers, answer)
         else:
@@ -64,20 +54,8 @@ class Envelope:
             logger.exception("unexpected", request_id=answer.context.request_id, endpoint=_endpoint(scope))
             if answer.status:
                 raise
-            problem = Problem("Something went wrong on our side. Quote the request_id when you ask about it.")
+            problem = Problem(UNEXPECTED)
             await render(problem, answer.context)(scope, receive, answer.send)
-
-    def _cors(self, origin: str) -> dict[str, str]:
-        if not origin:
-            return {}
-        if origin not in self.origins():
-            return {"Vary": "Origin"}
-        return {
-            "Vary": "Origin",
-            "Access-Control-Allow-Origin": origin,
-            "Access-Control-Allow-Credentials": "true",
-            "Access-Control-Expose-Headers": _EXPOSED,
-        }
 
     async def _options(self, scope: Scope, headers: Headers, answer: _Answer) -> None:
         methods = sorted(set(self.methods(scope)))

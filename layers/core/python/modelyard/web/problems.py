@@ -14,18 +14,10 @@ from starlette.exceptions import HTTPException
 from modelyard.kit import errors
 from modelyard.kit.errors import FieldError, Invalid, Malformed, Problem
 from modelyard.web.context import RequestContext
+from modelyard.web.shapes import DETAILS, PROBLEM_TYPE, MethodNotAllowed, NoSuchRoute
 
-PROBLEM_TYPE = "application/problem+json"
 _MOST_ERRORS = 20
 _KEY = re.compile(r"^[\w.\- ]{1,64}$")
-
-
-class NoSuchRoute(errors.NotFound):
-    code, title = "no_such_route", "No such route"
-
-
-class MethodNotAllowed(Problem):
-    status, code, title = 405, "method_not_allowed", "Method not allowed"
 
 
 _BY_STATUS: dict[int, type[Problem]] = {
@@ -39,12 +31,6 @@ _BY_STATUS: dict[int, type[Problem]] = {
     422: Invalid,
     429: errors.TooManyRequests,
     503: errors.Unavailable,
-}
-_DETAILS = {
-    400: "The request cannot be read.",
-    404: "This path does not exist. GET /api/openapi.json lists those that do.",
-    405: "This path does not take this method; the Allow header names those it takes.",
-    413: "The body is larger than this route accepts.",
 }
 
 
@@ -84,7 +70,7 @@ def install(app: FastAPI) -> None:
 def from_http(error: HTTPException) -> Problem:
     """Starlette's own exceptions, in our words: theirs could echo input."""
     kind = _BY_STATUS.get(error.status_code, Malformed if error.status_code < 500 else Problem)
-    return kind(_DETAILS.get(error.status_code, ""), headers=dict(error.headers or {}) or None)
+    return kind(DETAILS.get(error.status_code, ""), headers=dict(error.headers or {}) or None)
 
 
 def from_validation(failures: Sequence[Mapping[str, Any]]) -> Problem:

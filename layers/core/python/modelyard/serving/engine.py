@@ -1,0 +1,226 @@
+"""One prediction, start to end: admitted, routed, decoded, answered from the cache or the model, and stored.
+
+A warm request costs one Redis round trip (admission, with the cached answer in the same breath) and, where there
+was no answer, a second one that nobody waits for.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from modelyard.kit.errors import FieldError, Forbidden
+from modelyard.kit.ids import is_id, new_id
+from modelyard.kit.redis import CacheDown
+from modelyard.serving import answers
+from modelyard.serving.errors import InvalidParameter, ModelNotFound
+from modelyard.serving.models import LoadedModel, ModelCache
+from modelyard.serving.route import Route, VersionRoute, answer_key, route_key
+from modelyard.serving.routing import RouteTable
+
+DEADLINE_SECONDS = 25.0  # the gateway gives up after 29
+SCOPE = "predict"
+
+
+class _Caller(Protocol):
+    @property
+    def user_id(self) -> str: ...
+    @property
+    def scopes(self) -> frozenset[str]: ...
+
+
+class _Rate(Protocol):
+    def headers(self) -> dict[str, str]: ...
+
+
+class Admitted(Protocol):
+    """`modelyard.accounts.admission.Admission`, which stands above this package."""
+
+    @property
+    def caller(self) -> _Caller: ...
+    @property
+    def rate(self) -> _Rate: ...
+    @property
+    def values(self) -> tuple[bytes | None, ...]: ...
+    @property
+    def cache_up(self) -> bool: ...
+
+
+class Admit(Protocol):
+    def __call__(
+        self, headers: Mapping[str, str], *, lookups: Callable[[Any], Sequence[str]] | None = None
+    ) -> Admitted: ...
+
+
+@dataclass(slots=True)
+class Ask:
+    """One request; the lower half is filled in on the way, for headers and log, whatever the outcome."""
+
+    model_id: str
+    body: bytes
+    headers: Mapping[str, str]
+    version: int | None = None
+    outputs: tuple[str, ...] = ()  # empty: the model's default
+    deadline: float = field(default_factory=lambda: time.monotonic() + DEADLINE_SECONDS)
+    read_cache: bool = True
+    write_cache: bool = True
+
+    prediction_id: str = field(default_factory=lambda: new_id("prd"))
+    admission: Admitted | None = None
+    route: VersionRoute | None = None
+    rows: int = 0
+    cache: str = "BYPASS"
+    timings: dict[str, float] = field(default_factory=dict)  # name → milliseconds
+
+    @property
+    def user_id(self) -> str | None:
+        return None if self.admission is None else self.admission.caller.user_id
+
+
+@dataclass(slots=True)
+class _Prepared:
+    """The input as one version takes it."""
+
+    model: LoadedModel
+    outputs: tuple[str, ...]
+    rows: int
+    input: Any
+    key: str  # of the cached answer
+
+
+class Engine:
+    """Answers predictions. One instance per environment."""
+
+    def __init__(self, *, admit: Admit, routes: RouteTable, models: ModelCache, cache: answers.Cache) -> None:
+        self._admit = admit
+        self._routes = routes
+        self._models = models
+        self._cache = cache
+
+    def answer(self, ask: Ask) -> str:
+        """The answer's JSON body; raises a `Problem` for everything that a caller may be told."""
+        clock = _Clock(ask.timings)
+        admission, route, prepared, stored = self._admitted(ask, clock)
+        user_id = admission.caller.user_id
+        version = ask.route = route.pick(ask.version)
+        if prepared is None or prepared.model.version != version:
+            model = self._models.get(version, user_id)
+            clock.lap("load")
+            prepared = _prepare(model, ask, user_id)
+            stored = self._stored(prepared.key) if ask.read_cache and admission.cache_up else None
+        ask.rows = prepared.rows
+        if stored is None:
+            stored = self._compute(prepared, ask, admission.cache_up)
+        else:
+            ask.cache = "HIT"
+        body = answers.complete(
+            stored,
+            model_id=route.model_id,
+            model_version=version.label,
+            prediction_id=ask.prediction_id,
+            cached=ask.cache == "HIT",
+        )
+        clock.lap("predict")
+        return body
+
+    def _admitted(self, ask: Ask, clock: _Clock) -> tuple[Admitted, Route, _Prepared | None, bytes | None]:
+        """Admission and everything that its round trip can tell."""
+        route: Route | None = None
+        fresh = False
+        prepared: _Prepared | None = None
+
+        def lookups(caller: _Caller) -> list[str]:
+            nonlocal route, fresh, prepared
+            route, fresh = self._routes.peek(caller.user_id, ask.model_id)
+            names = [] if fresh else [route_key(caller.user_id, ask.model_id)]
+            prepared = None if route is None else self._foresee(route, ask, caller.user_id)
+            if prepared is not None and ask.read_cache:
+                names.append(prepared.key)
+            return names
+
+        admission = ask.admission = self._admit(ask.headers, lookups=lookups)
+        caller = admission.caller
+        if SCOPE not in caller.scopes:
+            challenge = f'Bearer realm="modelyard", error="insufficient_scope", scope="{SCOPE}"'
+            raise Forbidden(
+                f"This needs the scope {SCOPE}, which your credential does not have.",
+                headers={"WWW-Authenticate": challenge},
+            )
+        if not is_id(ask.model_id, "mdl"):
+            raise ModelNotFound("There is no model of this id. GET /api/models lists yours.")
+        clock.lap("admit")
+        if not fresh or route is None:
+            raw = admission.values[0]
+            route = self._routes.learn(caller.user_id, ask.model_id, raw, cache_up=admission.cache_up)
+            clock.lap("route")
+        stored = admission.values[-1] if prepared is not None and ask.read_cache else None
+        return admission, route, prepared, stored
+
+    def _foresee(self, route: Route, ask: Ask, user_id: str) -> _Prepared | None:
+        """The input prepared for the version that will most likely answer; None where that is not known yet.
+
+        What is wrong with the request is told later: first it must be admitted.
+        """
+        number = route.default if ask.version is None else ask.version
+        version = None if number is None else route.versions.get(number)
+        model = None if version is None else self._models.peek(version)
+        if model is None:
+            return None
+        try:
+            return _prepare(model, ask, user_id)
+        except Exception:
+            return None
+
+    def _stored(self, key: str) -> bytes | None:
+        try:
+            return self._cache.get(key)
+        except CacheDown:
+            return None
+
+    def _compute(self, prepared: _Prepared, ask: Ask, cache_up: bool) -> bytes:
+        model = prepared.model
+        outputs = model.runtime.run(prepared.input, prepared.rows, prepared.outputs, ask.deadline)
+        core = answers.render(model.signature, outputs)
+        if cache_up and ask.write_cache and len(core) <= answers.LARGEST:
+            sent = self._cache.post("SET", prepared.key, core, "EX", answers.KEEP_SECONDS)
+            ask.cache = "MISS" if sent and ask.read_cache else "BYPASS"
+        return core
+
+
+def _prepare(model: LoadedModel, ask: Ask, user_id: str) -> _Prepared:
+    outputs = _outputs(model, ask.outputs)
+    batch = model.decoder.decode(ask.body)
+    prepared = model.runtime.prepare(batch)
+    name = answers.digest(model.digest_seed, outputs, model.runtime.canonical(prepared))
+    return _Prepared(model, outputs, batch.rows, prepared, answer_key(user_id, name))
+
+
+def _outputs(model: LoadedModel, asked: tuple[str, ...]) -> tuple[str, ...]:
+    offered = model.signature.outputs
+    if not asked:
+        return (offered[0],)
+    for output in asked:
+        if output not in offered:
+            detail = f"expected some of {', '.join(offered)}, separated by commas"
+            raise InvalidParameter(
+                f"This model does not offer an output that was asked for: {detail}.",
+                errors=[FieldError("query:outputs", detail)],
+            )
+    return asked
+
+
+class _Clock:
+    """Laps in milliseconds."""
+
+    __slots__ = ("_last", "_timings")
+
+    def __init__(self, timings: dict[str, float]) -> None:
+        self._timings = timings
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self._timings[name] = (now - self._last) * 1000
+        self._last = now

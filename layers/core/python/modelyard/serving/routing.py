@@ -1,0 +1,86 @@
+"""Routes as one environment knows them: in memory for seconds, refreshed from Redis in the admission's trip.
+
+PostgreSQL is asked only where Redis has nothing. Where neither answers, what is in memory stays in use.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import orjson
+
+from modelyard.serving.errors import ModelNotFound
+from modelyard.serving.route import Route
+
+KEEP_SECONDS = 2.0
+"""How long a route is used unasked, and so how long a promotion takes to be seen everywhere."""
+
+_PAUSE_AFTER_FAILURE = 5.0
+_MOST_ROUTES = 1_000
+
+Load = Callable[[str, str], Route | None]
+"""Reads (user, model) from PostgreSQL; raises `Unavailable`."""
+
+
+@dataclass(slots=True)
+class _Entry:
+    route: Route
+    raw: bytes | None
+    good_until: float
+
+
+class RouteTable:
+    """The routes in memory of one environment."""
+
+    def __init__(
+        self,
+        load: Load,
+        remember: Callable[[Route], object],
+        *,
+        now: Callable[[], float] = time.monotonic,
+        keep: float = KEEP_SECONDS,
+    ) -> None:
+        self._load = load
+        self._remember = remember
+        self._now = now
+        self._keep = keep
+        self._entries: OrderedDict[tuple[str, str], _Entry] = OrderedDict()
+
+    def peek(self, user_id: str, model_id: str) -> tuple[Route | None, bool]:
+        """What is in memory, and whether it may be used without asking again."""
+        entry = self._entries.get((user_id, model_id))
+        if entry is None:
+            return None, False
+        return entry.route, self._now() < entry.good_until
+
+    def learn(self, user_id: str, model_id: str, raw: bytes | None, *, cache_up: bool) -> Route:
+        """The route as Redis said (`raw`), else PostgreSQL; raises `ModelNotFound` or `Unavailable`."""
+        key = (user_id, model_id)
+        entry = self._entries.get(key)
+        if raw is not None:
+            if entry is None or entry.raw != raw:
+                entry = _Entry(Route.from_json(orjson.loads(raw)), raw, 0.0)
+            return self._keep_entry(key, entry, self._keep)
+        try:
+            route = self._load(user_id, model_id)
+        except Exception:
+            if entry is None:
+                raise
+            return self._keep_entry(key, entry, _PAUSE_AFTER_FAILURE)
+        if route is None:
+            self._entries.pop(key, None)
+            raise ModelNotFound("There is no model of this id. GET /api/models lists yours.")
+        if cache_up:
+            self._remember(route)
+        return self._keep_entry(key, _Entry(route, None, 0.0), self._keep)
+
+    def _keep_entry(self, key: tuple[str, str], entry: _Entry, seconds: float) -> Route:
+        entry.good_until = self._now() + seconds
+        self._entries[key] = entry
+        self._entries.move_to_end(key)
+        while len(self._entries) > _MOST_ROUTES:
+            self._entries.popitem(last=False)
+        return entry.route
