@@ -1,4 +1,4 @@
-"""Rows in the body of a request, in any form of the wire, become JSON Lines: one kind of input for workers."""
+"""Rows in the body of a request, in any form of the wire, become JSON Lines: one input for all workers."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ Errors = dict[int, FieldError]
 
 
 def parse_chunk(data: bytes, layout: InputLayout, decoder: Decoder) -> tuple[Batch, Errors, int]:
-    """The good rows of `data`, the first error of each bad one by its place in the chunk, and the row count."""
+    """The good rows of `data`, the first error of each bad one by its place, and the number of rows."""
     if layout.format == "jsonl":
         return _json_lines(data, decoder)
     matrix = _plain_numbers(data, layout, decoder)

@@ -1,4 +1,4 @@
-"""Every statement on jobs and chunks. What a user asks for is bound to that user; what a worker does, to a job."""
+"""Every statement on jobs and chunks. A user's question is bound to the user, a worker's to one job."""
 
 from __future__ import annotations
 
@@ -121,6 +121,13 @@ class JobRepository:
         statement = select(Job).where(Job.expires_at < now, Job.status.not_in(UNFINISHED))
         statement = statement.order_by(Job.expires_at).limit(limit).with_for_update(skip_locked=True)
         return self._session.scalars(statement).all()
+
+    def others_read(self, job: Job) -> bool:
+        """Whether another job has the same input file."""
+        statement = select(Job.id).where(
+            Job.user_id == job.user_id, Job.input_key == job.input_key, Job.id != job.id
+        )
+        return self._session.scalar(statement.limit(1)) is not None
 
     def delete(self, job: Job) -> None:
         self._session.delete(job)

@@ -10,7 +10,6 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from modelyard.batch.errors import JobFailure
 from modelyard.kit.errors import Unavailable
 
 READ_SIZE = 8 * 1024 * 1024
@@ -25,16 +24,20 @@ CONTENT_TYPES = {
 }
 
 
-def upload_key(user_id: str, upload_id: str, extension: str) -> str:
-    return f"jobs/{user_id}/inputs/{upload_id}.{extension}"
+def upload_key(user_id: str, upload_id: str) -> str:
+    return f"jobs/{user_id}/inputs/{upload_id}"
 
 
 def upload_prefix(user_id: str) -> str:
     return f"jobs/{user_id}/inputs/"
 
 
+def job_prefix(user_id: str, job_id: str) -> str:
+    return f"jobs/{user_id}/{job_id}/"
+
+
 def input_key(user_id: str, job_id: str) -> str:
-    return f"jobs/{user_id}/{job_id}/input.json"
+    return f"jobs/{user_id}/{job_id}/input.jsonl"
 
 
 def chunk_key(user_id: str, job_id: str, chunk: int) -> str:
@@ -43,6 +46,14 @@ def chunk_key(user_id: str, job_id: str, chunk: int) -> str:
 
 def results_key(user_id: str, job_id: str, extension: str) -> str:
     return f"jobs/{user_id}/{job_id}/results.{extension}"
+
+
+class FileMissing(Exception):
+    """There is no such file, or no longer."""
+
+
+class FileChanged(FileMissing):
+    """The file is another one than the one that was looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,17 +202,15 @@ def _code(error: ClientError) -> str:
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """What S3 says, in our words: a file that is gone or changed ends the job, everything else may pass."""
+    """What S3 says, in our words: a file is gone or changed for good, everything else may pass."""
     try:
         yield
     except ClientError as error:
         code = _code(error)
         if code in ("412", "PreconditionFailed"):
-            raise JobFailure(
-                "input_changed", "The input file was replaced after the job was created."
-            ) from error
+            raise FileChanged(code) from error
         if code in _MISSING:
-            raise JobFailure("input_missing", "The input file is no longer there.") from error
+            raise FileMissing(code) from error
         raise Unavailable("The storage does not answer right now. Try again shortly.") from error
     except BotoCoreError as error:
         raise Unavailable("The storage does not answer right now. Try again shortly.") from error

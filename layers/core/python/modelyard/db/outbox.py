@@ -1,7 +1,7 @@
 """Queue messages that must not be lost: written in the transaction that needs them, sent after its commit.
 
-A sender that dies between commit and send leaves the row unsent, and the sweep sends it; one that dies between send
-and mark sends twice. Consumers are idempotent, so at least once is what they need.
+A sender that dies between commit and send leaves the row unsent, and the sweep sends it; one that dies
+between send and mark sends twice. Consumers are idempotent, so at least once is what they need.
 """
 
 from __future__ import annotations

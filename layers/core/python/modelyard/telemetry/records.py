@@ -29,7 +29,7 @@ _DECLARED: Any = orjson.Fragment(orjson.dumps(directive(_METRICS)))  # dumped on
 _INT32 = 2**31 - 1
 
 
-class NotARecord(ValueError):  # noqa: N818
+class NotARecord(ValueError):
     """A log line that is no prediction record, or one that PostgreSQL could not hold."""
 
 
