@@ -101,6 +101,6 @@ class Emulator(Service):
     def _answers(self) -> bool:
         try:
             with urllib.request.urlopen(f"{self.endpoint}/_ministack/health", timeout=2) as answer:
-                return answer.status == 200
+                return bool(answer.status == 200)
         except (urllib.error.URLError, OSError):
             return False

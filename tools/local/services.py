@@ -205,7 +205,8 @@ class Postgres(Service):
             "username": self.username,
             "password": self.password,
             "dbname": self.dbname,
-        } | other
+            **other,
+        }
 
     def _prepare(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
