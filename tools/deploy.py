@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from tools.node import ROOT, NotSetUp, cdk_command, search_path
+from tools.node import QUIET, ROOT, NotSetUp, cdk_command, search_path
 
 APP_ROLE = "modelyard_app"
 PATIENCE = 3600.0  # seconds; an RDS instance takes a quarter of an hour
@@ -118,7 +118,7 @@ class Deployment:
         say: Callable[[str], None] = print,
     ) -> None:
         self.stage = stage
-        self.environment = {**environment, "PATH": search_path()}
+        self.environment = {**QUIET, **environment, "PATH": search_path()}
         self.context = {"stage": stage, **(context or {})}
         self.say = say
 

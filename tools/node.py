@@ -13,6 +13,14 @@ class NotSetUp(RuntimeError):
     """`make setup` has not run."""
 
 
+# jsii prints a screenful about Node.js releases that it has not tested, or that are past their support.
+QUIET = {
+    "JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION": "1",
+    "JSII_SILENCE_WARNING_DEPRECATED_NODE_VERSION": "1",
+    "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "1",
+}
+
+
 def search_path() -> str:
     """`PATH` with our own Node.js first where `make setup` installed one."""
     own = ROOT / ".node" / "tools"
