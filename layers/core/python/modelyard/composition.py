@@ -1,7 +1,7 @@
 """The composition root: the one place that builds services from settings and secrets.
 
-Everything is made on first use, and imported on first use where it is heavy: a cold start pays only for what its
-function needs. Tests build services themselves or subclass `Composition`.
+Everything is made on first use, and imported on first use where it is heavy: a cold start pays only for what
+its function needs. Tests build services themselves or subclass `Composition`.
 """
 
 from __future__ import annotations
@@ -22,13 +22,19 @@ if TYPE_CHECKING:
     from modelyard.accounts.throttle import Throttle
     from modelyard.accounts.tokens import Tokens
     from modelyard.db.engine import Database
+    from modelyard.kit.awslite import S3Objects
     from modelyard.kit.paging import Cursors
     from modelyard.kit.redis import RedisCommands
+    from modelyard.kit.resp import Connection
     from modelyard.registry.artifacts import ArtifactStore
     from modelyard.registry.registration import Registration
     from modelyard.registry.routes import RouteBook
     from modelyard.registry.sweep import UploadSweep
     from modelyard.registry.uploads import Uploads
+    from modelyard.serving.engine import Engine
+    from modelyard.serving.models import ModelCache
+    from modelyard.serving.runtime import Invoke
+    from modelyard.telemetry.readiness import Readiness
 
 
 class Composition:
@@ -100,6 +106,25 @@ class Composition:
         from modelyard.accounts.sessions import Sessions
 
         return Sessions(unit, passwords=self.passwords, tokens=self.tokens)
+
+    @cached_property
+    def readiness(self) -> Readiness:
+        from sqlalchemy import text
+
+        from modelyard.kit.aws import client
+        from modelyard.telemetry.readiness import Check, Readiness
+
+        def database() -> None:
+            with self.database.transaction() as unit:
+                unit.execute(text("SELECT 1"))
+
+        # its own client: a readiness check is not worth a retry
+        s3 = client("s3", read_timeout=3, attempts=1)
+        return Readiness(
+            Check("database", database),
+            Check("cache", lambda: self.redis.ping(), essential=False),
+            Check("storage", lambda: s3.get_bucket_location(Bucket=self.bucket)),
+        )
 
     @property
     def allowed_origins(self) -> frozenset[str]:
@@ -182,3 +207,65 @@ class Composition:
         from modelyard.kit.aws import client
 
         return client("sqs")
+
+    @cached_property
+    def model_cache(self) -> ModelCache:
+        """Models in memory, at most half of the function's."""
+        from pathlib import Path
+
+        from modelyard.serving.artifacts import ArtifactStore
+        from modelyard.serving.models import ModelCache
+        from modelyard.serving.runtime import NativeRuntime
+
+        objects = self.model_objects
+        folder = Path(optional("TMPDIR", "/tmp")) / "modelyard-models"  # noqa: S108  # checksums guard it
+        return ModelCache(
+            ArtifactStore(objects.get, folder, max_bytes=1 << 30),
+            lambda signature, version, tenant: NativeRuntime(
+                signature, version, tenant=tenant, presign=objects.presigned_get, invoke=self.invoke_native
+            ),
+            max_bytes=int(optional("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1024")) << 19,
+        )
+
+    @cached_property
+    def model_objects(self) -> S3Objects:
+        """Reads the bucket's objects without botocore."""
+        from modelyard.kit.awslite import S3Objects, Service
+
+        return S3Objects(Service("s3"), self.bucket)
+
+    @cached_property
+    def invoke_native(self) -> Invoke:
+        from modelyard.kit.awslite import Lambda, Service
+        from modelyard.serving.native import native_invoke
+
+        service, name = Lambda(Service("lambda")), required("MODELYARD_NATIVE_FUNCTION")
+        return native_invoke(
+            lambda payload, tenant, seconds: service.invoke(name, payload, tenant=tenant, seconds=seconds)
+        )
+
+
+class HotComposition(Composition):
+    """The same services for `predict`: without boto3 and redis-py, whose import alone is a cold start."""
+
+    @cached_property
+    def secrets(self) -> Secrets:
+        from modelyard.kit.awslite import fetch_secret
+
+        return Secrets(fetch_secret)
+
+    @cached_property
+    def redis(self) -> Connection:
+        from modelyard.kit.resp import Connection
+
+        return Connection(lambda: self.secrets.get(required("MODELYARD_REDIS_SECRET")))
+
+    @cached_property
+    def engine(self) -> Engine:
+        from modelyard.serving.engine import Engine
+        from modelyard.serving.routing import RouteTable, remember_in
+
+        routes = RouteTable(
+            lambda user_id, model_id: self.routes.load(user_id, model_id), remember_in(self.redis)
+        )
+        return Engine(admit=self.admitter.admit, routes=routes, models=self.model_cache, cache=self.redis)

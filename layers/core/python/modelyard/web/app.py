@@ -1,8 +1,8 @@
 """The app of a function and its Lambda entry.
 
-    router = Router()
-    …
-    handler = lambda_handler(create_app(router))
+router = Router()
+…
+handler = lambda_handler(create_app(router))
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from typing import Any
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
-from starlette.routing import Match
-from starlette.types import Scope
 
 from modelyard.composition import Composition
 from modelyard.web import problems
 from modelyard.web.adapter import RestApi, run
-from modelyard.web.middleware import Envelope
+from modelyard.web.middleware import Envelope, MethodsOf
 from modelyard.web.routing import LARGEST_BODY, Route, Router
 
 _NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False, "operation_spans": False}
 
 
-def create_app(router: Router, composition: Composition | None = None) -> FastAPI:
-    """A fresh app for one function. Without `composition`, services are built from the environment on
-    first use.
+def create_app(
+    router: Router, composition: Composition | None = None, *, methods: MethodsOf | None = None
+) -> FastAPI:
+    """A fresh app for one function. Without `composition`, services are built from the environment on first
+    use. `methods` says which methods a path takes, for a function that answers OPTIONS of others' paths too.
     """
     services = composition or Composition()
     app = FastAPI(
@@ -38,7 +38,9 @@ def create_app(router: Router, composition: Composition | None = None) -> FastAP
         max_body_size=LARGEST_BODY,
         telemetry=_NO_TELEMETRY,
         middleware=[
-            Middleware(Envelope, origins=lambda: services.allowed_origins, methods=_methods_of(router)),
+            Middleware(
+                Envelope, origins=lambda: services.allowed_origins, methods=methods or _methods_of(router)
+            ),
         ],
     )
     app.state.composition = services
@@ -69,13 +71,11 @@ def lambda_handler(app: FastAPI) -> Callable[[dict[str, Any], Any], dict[str, An
     return run(adapter)
 
 
-def _methods_of(router: Router) -> Callable[[Scope], Iterable[str]]:
-    def methods(scope: Scope) -> Iterable[str]:
+def _methods_of(router: Router) -> MethodsOf:
+    def methods(path: str) -> Iterable[str]:
         for route in router.routes:
             assert isinstance(route, Route)
-            if route.matches(dict(scope))[0] is not Match.NONE:
+            if route.path_regex.match(path):
                 yield from route.methods or ()
-                if "GET" in (route.methods or ()):
-                    yield "HEAD"
 
     return methods

@@ -20,7 +20,8 @@ _REQUEST_HEADERS = (
     "Authorization, Content-Type, X-API-Key, X-CSRF-Token, X-Request-Id, Idempotency-Key, "
     "If-Match, If-None-Match, traceparent"
 )
-MethodsOf = Callable[[Scope], Iterable[str]]
+MethodsOf = Callable[[str], Iterable[str]]
+"""The methods that a path (without `/api`) takes."""
 
 
 class Envelope:
@@ -58,11 +59,11 @@ class Envelope:
             await render(problem, answer.context)(scope, receive, answer.send)
 
     async def _options(self, scope: Scope, headers: Headers, answer: _Answer) -> None:
-        methods = sorted(set(self.methods(scope)))
+        methods = set(self.methods(answer.context.path.removeprefix("/api")))
         if not methods:
             await self.app(scope, _no_body, answer.send)  # the router's own 404
             return
-        allow = ", ".join([*methods, "OPTIONS"])
+        allow = ", ".join([*sorted(methods | ({"HEAD"} if "GET" in methods else set())), "OPTIONS"])
         extra = {"Allow": allow}
         if "access-control-request-method" in headers and "Access-Control-Allow-Origin" in answer.cors:
             extra |= {

@@ -24,6 +24,8 @@ DEEPEST_JSON = 64
 LARGEST_BODY = 6 * 1024 * 1024  # what Lambda accepts at all
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
+_UNTYPED = "application/octet-stream"  # so some gateways name what came without a type
+
 
 async def public() -> None:
     """Says that a route is open to everybody."""
@@ -89,6 +91,10 @@ class Route(APIRoute):
         if isinstance(self.body_field.field_info, params.Form):
             if given and given not in _FORMS:
                 raise UnsupportedMediaType(f"Send the form as {_FORMS[0]}.")
+        elif given == _UNTYPED:
+            headers = request.scope["headers"]
+            request.scope["headers"] = [pair for pair in headers if pair[0] != b"content-type"]
+            request.__dict__.pop("_headers", None)
         elif given and given != "application/json" and not given.endswith("+json"):
             raise UnsupportedMediaType("Send the body as JSON, with Content-Type: application/json.")
 

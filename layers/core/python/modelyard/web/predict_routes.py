@@ -1,0 +1,99 @@
+"""What `predict` answers, for the OpenAPI document. `functions/predict` serves these routes without FastAPI;
+`tests/integration/web/test_openapi.py` holds the two against each other.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Path, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from modelyard.web.dependencies import PredictCaller
+from modelyard.web.routing import Router
+
+router = Router(tags=["predict"])
+
+_EXAMPLES = {
+    "rows": {"value": {"inputs": [[5.1, 3.5, 1.4, 0.2]]}},
+    "columns": {"value": {"inputs": {"age": [31, 44], "city": ["Bonn", "Ulm"]}}},
+    "records": {"value": {"records": [{"age": 31, "city": "Bonn"}]}},
+    "split": {"value": {"dataframe_split": {"columns": ["age", "city"], "data": [[31, "Bonn"]]}}},
+}
+_ROWS = {"type": "array", "items": {}, "description": "Rows, or the values of one column"}
+_OBJECTS = {"type": "array", "items": {"type": "object"}, "minItems": 1}
+PREDICTION_BODY: dict[str, Any] = {
+    "oneOf": [
+        {
+            "type": "object",
+            "required": ["inputs"],
+            "properties": {"inputs": {"oneOf": [_ROWS, {"type": "object", "additionalProperties": _ROWS}]}},
+        },
+        {"type": "object", "required": ["records"], "properties": {"records": _OBJECTS}},
+        {
+            "type": "object",
+            "required": ["dataframe_split"],
+            "properties": {
+                "dataframe_split": {
+                    "type": "object",
+                    "required": ["columns", "data"],
+                    "properties": {
+                        "columns": {"type": "array", "items": {"type": "string"}},
+                        "data": {"type": "array", "items": {"type": "array"}},
+                    },
+                }
+            },
+        },
+    ]
+}
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "description": "One of these forms. `null` is a missing value.",
+        "content": {"application/json": {"schema": PREDICTION_BODY, "examples": _EXAMPLES}},
+    }
+}
+
+
+def _header(description: str) -> dict[str, Any]:
+    return {"description": description, "schema": {"type": "string"}}
+
+
+_HEADERS = {
+    "X-Prediction-Id": _header("The prediction's id, for feedback and support"),
+    "X-Model-Version": _header("The version that answered"),
+    "X-Cache": _header("HIT: from the cache; MISS: computed; BYPASS: the cache is away or not asked"),
+    "Server-Timing": _header("Milliseconds spent on admission, loading and prediction"),
+}
+
+
+class Prediction(BaseModel):
+    model_config = ConfigDict(extra="allow")
+    predictions: list[Any] = Field(description="One per row, in order")
+    probabilities: list[Any] | None = Field(
+        None, description="Per row one per class, where the model has them"
+    )
+    classes: list[Any] | None = None
+    model_id: str
+    model_version: str
+    prediction_id: str
+    cached: bool
+
+
+@router.post(
+    "/predict/{model_id}",
+    openapi_extra=_BODY,
+    response_model=Prediction,
+    response_model_exclude_none=True,
+    responses={200: {"headers": _HEADERS}},
+)
+async def predict(
+    caller: PredictCaller,
+    model_id: Annotated[str, Path(description="The model's id, `mdl_…`")],
+    version: Annotated[str | None, Query(description="`2` or `v2`; otherwise the default version")] = None,
+    outputs: Annotated[
+        str | None, Query(description="Comma-separated, such as predict,predict_proba")
+    ] = None,
+) -> None:
+    """Predicts with the model's default version, or the one asked for."""
+    raise NotImplementedError("functions/predict answers this route")
