@@ -16,6 +16,8 @@ WAIT_SECONDS = 340
 MAX_SIGNATURE_BYTES = 4 * 1024 * 1024
 MAX_DETAIL = 4000
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # as JSON escapes it; an escaped backslash may stand before it
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _RULE = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
 
 
@@ -73,6 +75,14 @@ class RefusedFile:
 Verdict = Accepted | RefusedFile
 
 
+_UNSTORABLE = RefusedFile(
+    "unsupported_text",
+    "A feature, category or class of this model has a NUL character or half a surrogate pair in its name. "
+    "Clean the training data and train again.",
+    None,
+)
+
+
 class Inspector(Protocol):
     """Raises `InspectorUnavailable` where no verdict could be had; a bad file is a verdict, not an error."""
 
@@ -127,15 +137,15 @@ def _refused(data: dict[str, Any]) -> RefusedFile:
     )
 
 
-def _accepted(data: dict[str, Any]) -> Accepted:
+def _accepted(data: dict[str, Any]) -> Verdict:
     if data["format"] not in EXTENSIONS:
         raise ValueError("format")
     raw = data["signature"]
-    text = json.dumps(raw)
-    # PostgreSQL takes neither NUL in text nor NaN in JSON; nobody needs a description of this size.
-    if len(text) > MAX_SIGNATURE_BYTES or "\\u0000" in text:
+    text = json.dumps(raw, ensure_ascii=False, allow_nan=False)
+    if len(text) > MAX_SIGNATURE_BYTES:
         raise ValueError("signature")
-    json.loads(text, parse_constant=_no_constant)
+    if _NUL.search(text) or _SURROGATE.search(text):  # PostgreSQL's JSON takes neither
+        return _UNSTORABLE
     signature = Signature.from_json(raw)
     if signature.runtime not in ("onnx", "native") or not signature.outputs:
         raise ValueError("signature")
@@ -157,7 +167,3 @@ def _digest(value: Any) -> str:
     if not isinstance(value, str) or not _SHA256.fullmatch(value):
         raise ValueError("sha256")
     return value
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(name)
