@@ -21,7 +21,12 @@ if TYPE_CHECKING:
     from modelyard.accounts.sessions import Sessions
     from modelyard.accounts.throttle import Throttle
     from modelyard.accounts.tokens import Tokens
+    from modelyard.batch.service import JobService
+    from modelyard.batch.store import JobStore
+    from modelyard.batch.sweep import JobSweep
+    from modelyard.batch.worker import Worker
     from modelyard.db.engine import Database
+    from modelyard.db.outbox import Dispatcher
     from modelyard.kit.awslite import S3Objects
     from modelyard.kit.paging import Cursors
     from modelyard.kit.redis import RedisCommands
@@ -31,6 +36,7 @@ if TYPE_CHECKING:
     from modelyard.registry.routes import RouteBook
     from modelyard.registry.sweep import UploadSweep
     from modelyard.registry.uploads import Uploads
+    from modelyard.telemetry.ingest import RecordWriter
     from modelyard.serving.engine import Engine
     from modelyard.serving.models import ModelCache
     from modelyard.serving.runtime import Invoke
@@ -196,6 +202,62 @@ class Composition:
             queue_url=required("MODELYARD_REGISTER_QUEUE_URL"),
             bucket=self.bucket,
         )
+
+    @cached_property
+    def outbox(self) -> Dispatcher:
+        from modelyard.db.outbox import Dispatcher
+
+        return Dispatcher(self.database, lambda: self.sqs, self.queue_url)
+
+    def queue_url(self, queue: str) -> str:
+        """The URL of a queue by its logical name: `batch` or `register`."""
+        return required(f"MODELYARD_{queue.upper()}_QUEUE_URL")
+
+    @cached_property
+    def job_store(self) -> JobStore:
+        from modelyard.batch.store import JobStore
+
+        return JobStore(self.s3, self.bucket)
+
+    def jobs(self, unit: Session) -> JobService:
+        from modelyard.batch.service import JobService
+        from modelyard.registry.batch_targets import BatchTargets
+
+        targets = BatchTargets(unit, self.routes)
+        return JobService(unit, store=self.job_store, find_target=targets.find, cursors=self.cursors)
+
+    @cached_property
+    def batch_worker(self) -> Worker:
+        from modelyard.batch.worker import Worker
+
+        return Worker(
+            database=self.database,
+            store=self.job_store,
+            find_route=self.routes.load,
+            load_model=self.models.get,
+            dispatcher=self.outbox,
+        )
+
+    @cached_property
+    def job_sweep(self) -> JobSweep:
+        from modelyard.batch.sweep import JobSweep
+
+        return JobSweep(database=self.database, store=self.job_store, dispatcher=self.outbox)
+
+    @cached_property
+    def record_writer(self) -> RecordWriter:
+        from modelyard.telemetry.ingest import RecordWriter
+
+        return RecordWriter(self.database)
+
+    def migrate(self) -> str:
+        """Brings the schema to head as its owner, and gives the application its role; the revision."""
+        from modelyard.db.engine import DatabaseSettings
+        from modelyard.db.migrate import upgrade
+
+        owner = DatabaseSettings.from_secret(self.secrets.get(required("MODELYARD_DATABASE_OWNER_SECRET")))
+        app = DatabaseSettings.from_secret(self.secrets.get(required("MODELYARD_DATABASE_SECRET")))
+        return upgrade(owner, app)
 
     @property
     def public_url(self) -> str:

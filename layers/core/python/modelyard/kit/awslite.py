@@ -177,7 +177,7 @@ class Service:
         return kept
 
 
-class S3:
+class S3Objects:
     """Reading objects of one bucket."""
 
     def __init__(self, service: Service, bucket: str, *, seconds: float = 30.0) -> None:

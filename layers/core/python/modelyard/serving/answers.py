@@ -1,7 +1,7 @@
 """Answers and their cache in Redis.
 
-An answer's key covers the version, the checksum of the file that computes it, the asked outputs and the input as
-the model sees it: two bodies that mean the same share an answer, and nothing else does.
+An answer's key covers the version, the checksum of the file that computes it, the asked outputs and the input
+as the model sees it: two bodies that mean the same share an answer, and nothing else does.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """One prediction, start to end: admitted, routed, decoded, answered from the cache or the model, and stored.
 
-A warm request costs one Redis round trip (admission, with the cached answer in the same breath) and, where there
-was no answer, a second one that nobody waits for.
+A warm request costs one Redis round trip (admission, with the cached answer in the same breath) and, where
+there was no answer, a second one that nobody waits for.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from modelyard.kit.errors import FieldError, Forbidden
+from modelyard.kit.errors import FieldError, Forbidden, Problem
 from modelyard.kit.ids import is_id, new_id
 from modelyard.kit.redis import CacheDown
 from modelyard.serving import answers
@@ -66,6 +66,7 @@ class Ask:
     deadline: float = field(default_factory=lambda: time.monotonic() + DEADLINE_SECONDS)
     read_cache: bool = True
     write_cache: bool = True
+    early: Problem | None = None  # what is already known to be wrong; told once the caller is admitted
 
     prediction_id: str = field(default_factory=lambda: new_id("prd"))
     admission: Admitted | None = None
@@ -148,6 +149,8 @@ class Engine:
                 f"This needs the scope {SCOPE}, which your credential does not have.",
                 headers={"WWW-Authenticate": challenge},
             )
+        if ask.early is not None:
+            raise ask.early
         if not is_id(ask.model_id, "mdl"):
             raise ModelNotFound("There is no model of this id. GET /api/models lists yours.")
         clock.lap("admit")
@@ -166,7 +169,7 @@ class Engine:
         number = route.default if ask.version is None else ask.version
         version = None if number is None else route.versions.get(number)
         model = None if version is None else self._models.peek(version)
-        if model is None:
+        if model is None or ask.early is not None:
             return None
         try:
             return _prepare(model, ask, user_id)

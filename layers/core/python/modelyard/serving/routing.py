@@ -12,11 +12,14 @@ from dataclasses import dataclass
 
 import orjson
 
+from modelyard.serving.answers import Cache
 from modelyard.serving.errors import ModelNotFound
-from modelyard.serving.route import Route
+from modelyard.serving.route import Route, route_key
 
 KEEP_SECONDS = 2.0
 """How long a route is used unasked, and so how long a promotion takes to be seen everywhere."""
+
+REMEMBER_SECONDS = 3600
 
 _PAUSE_AFTER_FAILURE = 5.0
 _MOST_ROUTES = 1_000
@@ -84,3 +87,13 @@ class RouteTable:
         while len(self._entries) > _MOST_ROUTES:
             self._entries.popitem(last=False)
         return entry.route
+
+
+def remember_in(cache: Cache) -> Callable[[Route], object]:
+    """Puts a route that Redis had lost back there, unless somebody published one meanwhile (NX)."""
+
+    def remember(route: Route) -> object:
+        key, value = route_key(route.user_id, route.model_id), orjson.dumps(route.to_json())
+        return cache.post("SET", key, value, "NX", "EX", REMEMBER_SECONDS)
+
+    return remember

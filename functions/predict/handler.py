@@ -1,0 +1,21 @@
+"""`predict`: the hot path, without FastAPI (docs/TECH_DECISIONS.md says why)."""
+
+from __future__ import annotations
+
+# Imported while Lambda initialises, at full speed and before any snapshot, not during the first request.
+import onnxruntime  # noqa: F401
+from modelyard.composition import HotComposition
+from modelyard.web.lean import LeanApp
+from modelyard.web.prediction import PredictEndpoint, log_prediction
+
+
+def make_handler(composition: HotComposition) -> LeanApp:
+    """Lambda's entry over these services."""
+    return LeanApp(
+        {"POST /predict/{model_id}": PredictEndpoint(lambda: composition.engine)},
+        origins=lambda: composition.allowed_origins,
+        log=log_prediction,
+    )
+
+
+handler = make_handler(HotComposition())
