@@ -234,7 +234,7 @@ class Composition:
             database=self.database,
             store=self.job_store,
             find_route=self.routes.load,
-            load_model=self.models.get,
+            load_model=self.model_cache.get,
             dispatcher=self.outbox,
         )
 

@@ -41,8 +41,8 @@ _HINT = "Send CSV or JSON Lines (one array or object a line), UTF-8, not compres
 class InputLayout:
     """How the rows of an input file are read; stored with the job.
 
-    `first_byte` is where rows begin. For CSV, `width` fields make a row, and `order[i]` is the field that feeds
-    column i of the signature.
+    `first_byte` is where rows begin. For CSV, `width` fields make a row, and `order[i]` is the field
+    that feeds column i of the signature.
     """
 
     format: Format

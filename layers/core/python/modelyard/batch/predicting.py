@@ -10,13 +10,12 @@ import orjson
 
 from modelyard.kit.errors import FieldError, ModelError
 from modelyard.serving.decoding import Batch
-from modelyard.serving.errors import PredictionTimeout, TooManyRows
+from modelyard.serving.errors import InvalidInput, PredictionTimeout, TooManyRows
 from modelyard.serving.runtime import Outputs, Runtime
 
 NATIVE_PAYLOAD = 4 * 1024 * 1024  # of the 6 MB that an Invoke takes, the rest is for the signature
 CALL_SECONDS = 90.0  # the longest that one call may take; `predict_native` lives for 120
 _EXTRA_CALLS = 40  # to find rows that break the model, before it counts as broken
-_MODEL_ERROR = FieldError("", "the model raised an error on this row")
 
 
 class BatchPredictor:
@@ -60,11 +59,11 @@ class BatchPredictor:
         deadline = min(self._deadline, time.monotonic() + CALL_SECONDS)
         try:
             found = self._runtime.predict(part, self._outputs, deadline)
-        except (ModelError, TooManyRows, PredictionTimeout) as error:
+        except (ModelError, InvalidInput, TooManyRows, PredictionTimeout) as error:
             if end - first == 1:
-                if not isinstance(error, ModelError):
+                if isinstance(error, TooManyRows | PredictionTimeout):
                     raise
-                errors[first] = _MODEL_ERROR
+                errors[first] = FieldError("", error.title)
                 return
             self._spare -= 1
             if self._spare < 0 or time.monotonic() > self._deadline:

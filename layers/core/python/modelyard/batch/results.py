@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -18,13 +18,16 @@ from modelyard.serving.signature import Signature
 
 ResultFormat = Literal["csv", "jsonl", "json"]
 
-ITEM_KEYS = {
-    "predict": "prediction",
-    "predict_proba": "probabilities",
-    "decision_function": "decision",
-    "transform": "transformed",
-}
-_COLUMN_STEMS = ITEM_KEYS | {"predict_proba": "probability"}
+_ITEM_KEYS = {"predict": "prediction", "predict_proba": "probabilities"}
+_COLUMN_STEMS = {"probabilities": "probability"}
+
+
+def item_keys(outputs: Sequence[str], signature: Signature) -> dict[str, str]:
+    """Output → the key of its value in an item. What a model without `predict` gives is its prediction."""
+    keys = {name: _ITEM_KEYS.get(name, name) for name in outputs}
+    if "predict" not in signature.outputs and signature.outputs[0] in keys:
+        keys[signature.outputs[0]] = "prediction"
+    return keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +62,12 @@ class ChunkResult:
         errors = {int(row): error for row, error in read["errors"].items()}
         return cls(read["first_row"], read["rows"], read["outputs"], errors)
 
-    def items(self, first: int, end: int) -> Iterator[dict[str, Any]]:
-        """The rows `first` to `end` (exclusive; numbers of the chunk) as the API shows them."""
-        keys = [(ITEM_KEYS.get(name, name), values) for name, values in self.outputs.items()]
+    def items(self, names: Mapping[str, str], first: int, end: int) -> Iterator[dict[str, Any]]:
+        """The rows `first` to `end` (exclusive; numbers of the chunk) as the API shows them.
+
+        `names` maps outputs to keys (`item_keys`).
+        """
+        keys = [(names[name], values) for name, values in self.outputs.items()]
         for row in range(first, min(end, self.rows)):
             item: dict[str, Any] = {"row": self.first_row + row}
             item |= {key: values[row] for key, values in keys}
@@ -78,18 +84,18 @@ def _spread(values: list[Any], rows: int, errors: dict[int, FieldError]) -> list
 
 
 def render(
-    chunks: Iterable[ChunkResult], kind: ResultFormat, outputs: Sequence[str], signature: Signature
+    chunks: Iterable[ChunkResult], kind: ResultFormat, names: Mapping[str, str], signature: Signature
 ) -> Iterator[bytes]:
-    """The whole result file, chunk by chunk, in the order of the input."""
+    """The whole result file, chunk by chunk, in the order of the input; `names` as for `items`."""
     if kind == "csv":
-        yield from _csv(chunks, outputs, signature)
+        yield from _csv(chunks, names, signature)
     elif kind == "jsonl":
         for chunk in chunks:
-            yield b"".join([orjson.dumps(item) + b"\n" for item in chunk.items(0, chunk.rows)])
+            yield b"".join([orjson.dumps(item) + b"\n" for item in chunk.items(names, 0, chunk.rows)])
     else:
         opening = b"["
         for chunk in chunks:
-            yield opening + b",\n".join([orjson.dumps(item) for item in chunk.items(0, chunk.rows)])
+            yield opening + b",\n".join([orjson.dumps(item) for item in chunk.items(names, 0, chunk.rows)])
             opening = b",\n"
         yield b"]\n" if opening == b",\n" else b"[]\n"
 
@@ -97,14 +103,14 @@ def render(
 # --- CSV
 
 
-def _csv(chunks: Iterable[ChunkResult], outputs: Sequence[str], signature: Signature) -> Iterator[bytes]:
+def _csv(chunks: Iterable[ChunkResult], names: Mapping[str, str], signature: Signature) -> Iterator[bytes]:
     header: list[str] | None = None
     for chunk in chunks:
         if header is None:
-            widths = [_width(chunk.outputs.get(name, ())) for name in outputs]
-            header = _header(outputs, widths, signature)
+            widths = [_width(chunk.outputs.get(name, ())) for name in names]
+            header = _header(names, widths, signature)
             yield _line(["row", *header, "error"]).encode()
-        yield _csv_rows(chunk, outputs, len(header)).encode()
+        yield _csv_rows(chunk, list(names), len(header)).encode()
 
 
 def _width(values: Sequence[Any]) -> int | None:
@@ -115,19 +121,19 @@ def _width(values: Sequence[Any]) -> int | None:
     return None
 
 
-def _header(outputs: Sequence[str], widths: Sequence[int | None], signature: Signature) -> list[str]:
-    names = []
-    for output, width in zip(outputs, widths, strict=True):
-        stem = _COLUMN_STEMS.get(output, output)
+def _header(names: Mapping[str, str], widths: Sequence[int | None], signature: Signature) -> list[str]:
+    header = []
+    for (output, key), width in zip(names.items(), widths, strict=True):
+        stem = _COLUMN_STEMS.get(key, key)
         if width is None:
-            names.append(stem)
+            header.append(stem)
             continue
         labels: list[Any] = list(range(width))
         classes = signature.classes or []
         if output == "predict_proba" and len(classes) == width and not isinstance(classes[0], list):
             labels = list(classes)
-        names += [f"{stem}_{label}" for label in labels]
-    return names
+        header += [f"{stem}_{label}" for label in labels]
+    return header
 
 
 def _csv_rows(chunk: ChunkResult, outputs: Sequence[str], width: int) -> str:

@@ -23,7 +23,7 @@ from modelyard.batch.inline import as_lines, rows_of
 from modelyard.batch.layout import SAMPLE_BYTES, InputLayout, inspect
 from modelyard.batch.limits import Limits
 from modelyard.batch.repository import UNFINISHED, JobRepository
-from modelyard.batch.results import ChunkResult
+from modelyard.batch.results import ChunkResult, item_keys
 from modelyard.batch.store import CONTENT_TYPES, FileMissing, JobStore, StoredObject
 from modelyard.batch.target import FindTarget, Target, asked_outputs
 from modelyard.db import outbox
@@ -92,6 +92,24 @@ class JobService:
         self._clock = clock
 
     # --- submitting
+
+    def submit(
+        self,
+        user_id: str,
+        model_id: str,
+        rows: dict[str, Any],
+        reference: FileReference | None,
+        *,
+        version: str | None = None,
+        output: OutputChoice = OutputChoice(),
+    ) -> Submitted:
+        """A job for the rows in the body or for an uploaded file, whichever was sent."""
+        if reference is None:
+            return self.submit_rows(user_id, model_id, rows, version=version, output=output)
+        if rows:
+            detail = "expected either rows in the body or the reference of a file, got both"
+            raise InputRefused(f"{detail.capitalize()}.", errors=[FieldError("/input", detail)])
+        return self.submit_file(user_id, model_id, reference, version=version, output=output)
 
     def submit_rows(
         self, user_id: str, model_id: str, body: dict[str, Any], *, version: str | None, output: OutputChoice
@@ -177,7 +195,7 @@ class JobService:
         now = self._clock()
         options = {
             "layout": layout.to_json(),
-            "outputs": asked_outputs(target.signature, output.outputs),
+            "names": item_keys(asked_outputs(target.signature, output.outputs), target.signature),
             "format": output.format or layout.format,
             "version": target.version.number,
         }
@@ -244,6 +262,13 @@ class JobService:
         items = list(self.rows(job, first, first + limit + 1))
         return page_of(items, limit, cursors=self._cursors, scope=scope, position=lambda item: [item["row"]])
 
+    def outcome(self, job: Job) -> tuple[tuple[str, int] | None, list[dict[str, Any]] | None]:
+        """The download link of a job that succeeded, and its results where they are few."""
+        if job.status != "succeeded":
+            return None, None
+        few = job.total_rows <= self._limits.embedded_rows
+        return self.download_url(job), list(self.rows(job, 0, job.total_rows)) if few else None
+
     def rows(self, job: Job, first: int, end: int) -> Iterator[dict[str, Any]]:
         """Results of the rows `first` to `end` (exclusive) of a job that succeeded."""
         for chunk in self._jobs.chunks_between(job.id, first, end):
@@ -252,7 +277,8 @@ class JobService:
                     result = ChunkResult.load(self._store.get(chunk.result_key))
                 except FileMissing:
                     raise ResultsGone("The results of this job have expired.") from None
-                yield from result.items(max(0, first - chunk.first_row), end - chunk.first_row)
+                names = job.options["names"]
+                yield from result.items(names, max(0, first - chunk.first_row), end - chunk.first_row)
 
     def download_url(self, job: Job) -> tuple[str, int]:
         """A link to the whole result file, and the seconds for which it works."""

@@ -1,8 +1,8 @@
 """Where the rows of a large text file begin and end: whole records per chunk, found at the speed of a scan.
 
-A newline ends a record unless an odd number of quotes stands before it in the record (RFC 4180); JSON Lines
-hold no raw newline inside a row. Blank lines are no rows. The parser finds records with the same functions, so both
-count alike whatever the file holds.
+A newline ends a record unless an odd number of quotes stands before it in the record (RFC 4180); JSON
+Lines hold no raw newline inside a row. Blank lines are no rows. The parser finds records with the same
+functions, so both count alike whatever the file holds.
 """
 
 from __future__ import annotations

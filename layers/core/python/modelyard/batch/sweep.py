@@ -69,7 +69,7 @@ class JobSweep:
         self._dispatcher.send(messages)
 
     def _expire(self, report: JobSweepReport, limit: int) -> None:
-        """One job at a time: the files first, so that a failure leaves the row that says what is left to do."""
+        """One job at a time, files first: a failure leaves the row that says what is left to do."""
         for _ in range(limit):
             with self._database.transaction() as session:
                 jobs = JobRepository(session)

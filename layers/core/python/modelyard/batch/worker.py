@@ -2,7 +2,8 @@
 
 A chunk is three steps: read (short transaction), predict and store under a key that only depends on the
 chunk, mark (short transaction). Whatever repeats, a duplicate or a worker that died, writes the same bytes
-again and finds the mark already there. A transaction around the prediction would hold a connection for minutes.
+again and finds the mark already there. A transaction around the prediction would hold a connection for
+minutes.
 """
 
 from __future__ import annotations
@@ -201,7 +202,7 @@ class Worker:
         if rows != chunk.rows:
             raise _replaced()
         predictor = BatchPredictor(
-            model.runtime, job.options["outputs"], deadline, native=version.runtime == "native"
+            model.runtime, list(job.options["names"]), deadline, native=version.runtime == "native"
         )
         values, broken = predictor.predict(batch)
         return ChunkResult.of(chunk.first_row, rows, values, errors | _renumbered(broken, errors, rows))
@@ -232,7 +233,7 @@ class Worker:
             return
         kind = job.options["format"]
         signature = self._load_model(self._version(job), job.user_id).signature
-        pieces = render(self._results(chunks), kind, job.options["outputs"], signature)
+        pieces = render(self._results(chunks), kind, job.options["names"], signature)
         self._store.write(keys.results_key(job.user_id, job_id, kind), pieces, CONTENT_TYPES[kind])
         with self._database.transaction() as session:
             locked = JobRepository(session).job(job_id, lock=True)

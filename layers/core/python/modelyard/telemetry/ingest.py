@@ -1,4 +1,4 @@
-"""Log deliveries into PostgreSQL: what CloudWatch Logs hands over becomes rows of `predictions`, once each."""
+"""What CloudWatch Logs hands over becomes rows of `predictions`, each record once."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Of the lines of a delivery: rows written, records that were there already, lines that are no records."""
+    """Of the lines of a delivery: rows written, records known already, lines that are no records."""
 
     stored: int = 0
     known: int = 0
@@ -69,7 +69,7 @@ class RecordWriter:
         self._database = database
 
     def write(self, lines: Iterable[str]) -> Counts:
-        """Stores the records among `lines`. Raises `Unavailable` where PostgreSQL is away: deliver it again."""
+        """Stores the records among `lines`; raises `Unavailable` where PostgreSQL is away."""
         records: list[PredictionRecord] = []
         junk = 0
         for line in lines:
