@@ -239,9 +239,11 @@ FUNCTIONS = (
         layers="web",
         routes=(
             "POST /predict/batch/{model_id}",
+            "POST /jobs/inputs",
             "GET /jobs",
             "GET /jobs/{job_id}",
             "GET /jobs/{job_id}/results",
+            "POST /jobs/{job_id}/cancel",
         ),
         grants=(*CALLER, "bucket:read:jobs/*", "bucket:write:jobs/*", "queue:send:batch"),
         share=6,
