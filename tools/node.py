@@ -14,10 +14,11 @@ class NotSetUp(RuntimeError):
 
 
 # jsii prints a screenful about Node.js releases that it has not tested, or that are past their support.
+RELEASES = ",".join(map(str, range(20, 40)))
 QUIET = {
-    "JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION": "1",
-    "JSII_SILENCE_WARNING_DEPRECATED_NODE_VERSION": "1",
-    "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "1",
+    "JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION": RELEASES,
+    "JSII_SILENCE_WARNING_DEPRECATED_NODE_VERSION": RELEASES,
+    "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": RELEASES,
 }
 
 

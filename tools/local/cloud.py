@@ -169,9 +169,10 @@ class LocalCloud:
 
     def _deploy(self) -> None:
         with self._step("Deployment (cdk deploy)") as say:
-            deployment = Deployment(
-                STAGE, self.emulator.environment(), context={"public_url": self.url}, say=say
-            )
+            # What the shell says about AWS must not lead this deployment to a real account.
+            shell = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+            environment = {**shell, **self.emulator.environment()}
+            deployment = Deployment(STAGE, environment, context={"public_url": self.url}, say=say)
             self.outputs = deployment.run()
             if self.keep:
                 self._write_state()
