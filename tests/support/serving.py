@@ -19,6 +19,7 @@ from modelyard.serving.models import ModelCache
 from modelyard.serving.route import Route, VersionRoute
 from modelyard.serving.runtime import NativeRuntime
 from modelyard.serving.signature import Column, OnnxGraph, OnnxInput, OnnxType, Signature
+
 from tests.fakes.objects import FakeObjects
 from tests.support.composition import LocalComposition
 
