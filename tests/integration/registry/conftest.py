@@ -1,0 +1,208 @@
+"""S3 and SQS in process, a bucket with versions, and registrations whose inspector is a fake."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import boto3
+import pytest
+from modelyard.db.tables import Model, ModelVersion
+from modelyard.intake.verdict import Limits
+from modelyard.kit.clock import utc_now
+from modelyard.registry.artifacts import ArtifactStore
+from modelyard.registry.registration import Registration
+from modelyard.registry.routes import RouteBook
+from modelyard.registry.sweep import UploadSweep
+from moto import mock_aws
+from moto.moto_api._internal import moto_api_backend
+from sqlalchemy import select
+
+from tests.fakes.inspector import FakeInspector
+
+BUCKET = "modelyard-test-data"
+REGION = "eu-central-1"
+
+
+@dataclass
+class Cloud:
+    """What a test reaches of AWS."""
+
+    s3: Any
+    sqs: Any
+    queue_url: str
+
+    def put(self, key: str, content: bytes) -> str:
+        """Stores a file and returns the id of its object version."""
+        return str(self.s3.put_object(Bucket=BUCKET, Key=key, Body=content)["VersionId"])
+
+    def read(self, key: str) -> bytes:
+        return bytes(self.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read())
+
+    def keys(self, prefix: str = "") -> set[str]:
+        return {
+            found["Key"]
+            for found in self.s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", [])
+        }
+
+    def messages(self) -> list[str]:
+        """The bodies that wait in the register queue; they are taken out."""
+        bodies = []
+        asked = {"QueueUrl": self.queue_url, "MaxNumberOfMessages": 10}
+        while received := self.sqs.receive_message(**asked).get("Messages"):
+            for message in received:
+                bodies.append(message["Body"])
+                self.sqs.delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])
+        return bodies
+
+
+@pytest.fixture(scope="package")
+def aws() -> Iterator[tuple[Any, Any]]:
+    """Clients of S3 and SQS, made once: making them is slow, emptying the fake AWS is not."""
+    given = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": REGION}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in given.items():
+            patch.setenv(name, value)
+        patch.delenv("AWS_ENDPOINT_URL", raising=False)
+        with mock_aws():
+            yield boto3.client("s3"), boto3.client("sqs")
+
+
+@pytest.fixture
+def cloud(aws: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch) -> Cloud:
+    monkeypatch.setenv("MODELYARD_BUCKET", BUCKET)
+    moto_api_backend.reset()
+    s3, sqs = aws
+    s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    return Cloud(s3, sqs, sqs.create_queue(QueueName="register")["QueueUrl"])
+
+
+@dataclass
+class Clock:
+    """A clock that a test turns."""
+
+    now: datetime = field(default_factory=utc_now)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def turn(self, **by: float) -> None:
+        self.now += timedelta(**by)
+
+
+@dataclass
+class Gate:
+    """Stands for the gate that compiled models meet; `refuse` makes it raise."""
+
+    seen: list[tuple[bytes, str]] = field(default_factory=list)
+    refuse: Exception | None = None
+
+    def __call__(self, path: Any, limits: Limits, *, source: str) -> None:
+        self.seen.append((path.read_bytes(), source))
+        if self.refuse is not None:
+            raise self.refuse
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def gate() -> Gate:
+    return Gate()
+
+
+@pytest.fixture
+def store(cloud: Cloud) -> ArtifactStore:
+    return ArtifactStore(cloud.s3, BUCKET)
+
+
+@pytest.fixture
+def inspector(cloud: Cloud) -> FakeInspector:
+    return FakeInspector(cloud.s3, BUCKET)
+
+
+@pytest.fixture
+def make_registration(database, redis_client, store, inspector, gate, clock) -> Callable[..., Registration]:
+    """A worker; what is named replaces its usual collaborator."""
+
+    def make(**others: Any) -> Registration:
+        usual = {
+            "database": database,
+            "store": store,
+            "inspector": inspector,
+            "routes": RouteBook(database, redis_client),
+            "check_onnx": gate,
+            "limits": Limits(),
+            "clock": clock,
+        }
+        return Registration(**(usual | others))
+
+    return make
+
+
+@pytest.fixture
+def registration(make_registration) -> Registration:
+    return make_registration()
+
+
+@pytest.fixture
+def sweep(database, store, cloud, clock) -> UploadSweep:
+    return UploadSweep(
+        database=database, store=store, sqs=cloud.sqs, queue_url=cloud.queue_url, bucket=BUCKET, clock=clock
+    )
+
+
+@pytest.fixture
+def services(composition, cloud, store, registration, sweep):
+    """The composition of the handlers, over this test's cloud."""
+    composition.s3 = cloud.s3
+    composition.sqs = cloud.sqs
+    composition.artifacts = store
+    composition.registration = registration
+    composition.upload_sweep = sweep
+    return composition
+
+
+@dataclass
+class Rows:
+    """Looks at the tables past the repository."""
+
+    database: Any
+
+    def versions(self) -> list[ModelVersion]:
+        with self.database.transaction() as session:
+            return list(session.scalars(select(ModelVersion).order_by(ModelVersion.number)))
+
+    def version(self, version_id: str) -> ModelVersion:
+        (found,) = (version for version in self.versions() if version.id == version_id)
+        return found
+
+    def models(self) -> list[Model]:
+        with self.database.transaction() as session:
+            return list(session.scalars(select(Model).order_by(Model.id)))
+
+
+@pytest.fixture
+def rows(database) -> Rows:
+    return Rows(database)
+
+
+def sqs_event(*bodies: Any, receive_count: int = 1) -> dict[str, Any]:
+    """What Lambda gets from a queue."""
+    return {
+        "Records": [
+            {
+                "messageId": f"message-{index}",
+                "body": body if isinstance(body, str) else json.dumps(body),
+                "attributes": {"ApproximateReceiveCount": str(receive_count)},
+                "eventSource": "aws:sqs",
+            }
+            for index, body in enumerate(bodies)
+        ]
+    }
