@@ -20,7 +20,7 @@ from constructs import Construct
 from infra import catalogue
 from infra.acknowledge import acknowledge
 from infra.network import Network
-from infra.queues import QueueWithDeadLetters
+from infra.queues import PLAIN_HTTP, QueueWithDeadLetters
 from infra.stages import ManagedData, Stage
 
 DATABASE_PORT = 5432
@@ -80,7 +80,7 @@ class DataStack(Stack):
             "encryption": s3.BucketEncryption.S3_MANAGED,
             "block_public_access": s3.BlockPublicAccess.BLOCK_ALL,
             "object_ownership": s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-            "enforce_ssl": True,
+            "enforce_ssl": self._stage.tls_only,
             "versioned": True,
             "removal_policy": self._removal,
         }
@@ -116,6 +116,8 @@ class DataStack(Stack):
             lifecycle_rules=self._lifecycle(),
             **common,  # type: ignore[arg-type]
         )
+        if not self._stage.tls_only:
+            acknowledge(bucket, PLAIN_HTTP, "AwsSolutions-S10")
         if log is None:
             acknowledge(bucket, "This stage serves one machine and keeps no access log.", "AwsSolutions-S1")
         return bucket
@@ -142,7 +144,7 @@ class DataStack(Stack):
         assert isinstance(bucket, s3.CfnBucket)
         configurations = []
         for queue in self.upload_queues.values():
-            bucket.add_resource_dependency(queue.allow_s3_of_this_account())
+            bucket.add_resource_dependency(queue.allow_bucket(bucket_name(self, self._stage)))
             prefix = s3.CfnBucket.FilterRuleProperty(name="prefix", value=catalogue.UPLOADS_PREFIX)
             configurations.append(
                 s3.CfnBucket.QueueConfigurationProperty(

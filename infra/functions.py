@@ -155,7 +155,7 @@ class Functions:
         if function.routes:
             environment["MODELYARD_PUBLIC_URL"] = self._public_url
             environment["MODELYARD_ALLOWED_ORIGINS"] = ",".join(self._origins)
-            environment["MODELYARD_SECURE_COOKIES"] = "true" if self._stage.secure_cookies else "false"
+            environment["MODELYARD_SECURE_COOKIES"] = "true" if self._stage.tls_only else "false"
         if function.in_network and self._network is not None:
             environment["AWS_USE_DUALSTACK_ENDPOINT"] = "true"  # the VPC's only way out is IPv6
         return environment | dict(function.environment)

@@ -6,11 +6,15 @@ from aws_cdk import CfnResource, Duration, RemovalPolicy, Stack, aws_iam as iam,
 from constructs import Construct
 
 from infra import catalogue
+from infra.acknowledge import acknowledge
 from infra.stages import Stage
 
 VISIBILITY_FACTOR = (
     6  # times the consumer's timeout, as Lambda asks for: a throttled batch waits without being lost
 )
+
+
+PLAIN_HTTP = "This stage's endpoint is an emulator on loopback, without TLS."
 
 
 class QueueWithDeadLetters(Construct):
@@ -25,7 +29,7 @@ class QueueWithDeadLetters(Construct):
             queue_name=f"{stage.prefix}-{queue.name}-dead",
             retention_period=Duration.days(14),
             encryption=sqs.QueueEncryption.SQS_MANAGED,
-            enforce_ssl=True,
+            enforce_ssl=stage.tls_only,
             removal_policy=RemovalPolicy.DESTROY,
         )
         self.main = sqs.Queue(
@@ -35,22 +39,27 @@ class QueueWithDeadLetters(Construct):
             visibility_timeout=Duration.seconds(VISIBILITY_FACTOR * consumer.timeout),
             retention_period=Duration.days(4),
             encryption=sqs.QueueEncryption.SQS_MANAGED,
-            enforce_ssl=True,
+            enforce_ssl=stage.tls_only,
             dead_letter_queue=sqs.DeadLetterQueue(queue=self.dead, max_receive_count=queue.receives),
             removal_policy=RemovalPolicy.DESTROY,
         )
 
-    def allow_s3_of_this_account(self) -> CfnResource:
-        """Lets S3 write; returns the policy, which a bucket's notification must wait for.
+        if not stage.tls_only:
+            for queue_made in (self.main, self.dead):
+                acknowledge(queue_made, PLAIN_HTTP, "AwsSolutions-SQS4")
 
-        The account is the condition, not the bucket: policy and bucket would wait for each other.
-        """
+    def allow_bucket(self, name: str) -> CfnResource:
+        """Lets one bucket write; returns the policy, which that bucket's notification must wait for."""
+        stack = Stack.of(self)
         self.main.add_to_resource_policy(
             iam.PolicyStatement(
                 principals=[iam.ServicePrincipal("s3.amazonaws.com")],
                 actions=["sqs:SendMessage"],
                 resources=[self.main.queue_arn],
-                conditions={"StringEquals": {"aws:SourceAccount": Stack.of(self).account}},
+                conditions={
+                    "StringEquals": {"aws:SourceAccount": stack.account},
+                    "ArnEquals": {"aws:SourceArn": f"arn:{stack.partition}:s3:::{name}"},
+                },
             )
         )
         policy = self.main.node.find_child("Policy").node.default_child

@@ -40,7 +40,7 @@ class Stage:
     firewall: bool
     alarms: bool
     access_log: bool  # needs an account-wide role of API Gateway and a bucket for S3's own log
-    secure_cookies: bool
+    tls_only: bool  # refuse plain HTTP to buckets, queues and topics, and send cookies over TLS alone
     reserve_concurrency: bool
     requests_per_second: int
     burst: int
@@ -66,7 +66,7 @@ LOCAL = Stage(
     firewall=False,
     alarms=False,
     access_log=False,
-    secure_cookies=False,
+    tls_only=False,
     reserve_concurrency=False,
     requests_per_second=1000,
     burst=2000,
@@ -91,7 +91,7 @@ DEV = Stage(
     firewall=False,
     alarms=False,
     access_log=True,
-    secure_cookies=True,
+    tls_only=True,
     reserve_concurrency=True,
     requests_per_second=200,
     burst=400,
@@ -116,7 +116,7 @@ PROD = Stage(
     firewall=True,
     alarms=True,
     access_log=True,
-    secure_cookies=True,
+    tls_only=True,
     reserve_concurrency=True,
     requests_per_second=2000,
     burst=4000,
