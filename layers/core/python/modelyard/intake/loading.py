@@ -1,0 +1,56 @@
+"""Layer 2: opens a file that the gate accepted and checks what compiled code would trust. Sandbox only.
+
+Importing this module imports numpy; scikit-learn comes with the file's own classes.
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+from modelyard.intake.unpickling import unpickle
+from modelyard.intake.validate import validate
+from modelyard.intake.verdict import Limits, Refused, StaticReport
+
+
+def load(path: Path, report: StaticReport, limits: Limits) -> Any:
+    """The fitted estimator in the file. Raises `Refused`; warnings about versions are the caller's to tell."""
+    if report.format == "onnx":
+        raise Refused("format", "an ONNX file is not loaded as an estimator", format="onnx")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            estimator = _open(path, report, limits)
+            validate(estimator, limits)
+    except Refused as refused:
+        refused.format = report.format
+        raise
+    except MemoryError:
+        raise Refused(
+            "out_of_memory", "the model needs more memory to load than an inspection has", format=report.format
+        ) from None
+    except Exception as error:
+        raise Refused("load_failed", _explain(error, report), format=report.format) from None
+    return estimator
+
+
+def _open(path: Path, report: StaticReport, limits: Limits) -> Any:
+    if report.format == "skops":
+        from modelyard.intake.skops_loading import load_skops
+
+        return load_skops(path, limits)
+    return unpickle(path, limits, joblib=report.format == "joblib")
+
+
+def _explain(error: Exception, report: StaticReport) -> str:
+    import sklearn
+
+    kind = type(error).__name__
+    trained = report.sklearn_version
+    if trained and trained != sklearn.__version__:
+        return (
+            f"the model was saved by scikit-learn {trained} and does not load in {sklearn.__version__} ({kind});"
+            f" train it with scikit-learn {sklearn.__version__}, or export it to ONNX"
+        )
+    return f"the model does not load ({kind}); save it again with an unmodified library"
