@@ -19,7 +19,7 @@ from modelyard.intake.rows import Rows
 from modelyard.intake.verdict import Refused, StaticReport
 from modelyard.serving.signature import Column, Signature, Task
 
-MAX_COLUMNS = 100_000
+MAX_COLUMNS = 30_000  # what a signature can list within the 6 MB of an answer
 _HASHERS = {"FeatureHasher", "MultiLabelBinarizer"}
 _TARGET_ENCODERS = {"LabelEncoder", "LabelBinarizer"}
 _LIBRARIES = {"sklearn": "scikit-learn", "lightgbm": "lightgbm", "xgboost": "xgboost"}
@@ -37,7 +37,7 @@ class Described:
 
 def describe(estimator: Any, report: StaticReport) -> Described:
     """Raises `Refused` where the estimator cannot be asked for anything or does not answer a single row."""
-    layout, columns, facts, named = _inputs(estimator)
+    layout, columns, facts, named = inputs_of(estimator)
     signature = Signature(
         estimator=_class_name(estimator),
         task=_task(estimator),
@@ -66,7 +66,8 @@ def describe(estimator: Any, report: StaticReport) -> Described:
 # --- inputs -----------------------------------------------------------------------------------------------------
 
 
-def _inputs(estimator: Any) -> tuple[Any, list[Column], list[Fact], bool]:
+def inputs_of(estimator: Any) -> tuple[Any, list[Column], list[Fact], bool]:
+    """Layout, columns, what is known of each, and whether they were named in training."""
     first = _first(estimator)
     kind = type(first).__name__
     if kind == "DictVectorizer":

@@ -127,6 +127,21 @@ class Child:
             self.stage = message["stage"]
         return message
 
+    def waits(self, seconds: float) -> bool:
+        """Whether a message (or the child's end) is there within `seconds`; the child lives on either way."""
+        if self._buffer:
+            return True
+        readable, _, _ = select.select([self._stdout], [], [], max(0.0, seconds))
+        return bool(readable)
+
+    def memory(self) -> int:
+        """Resident bytes of the child; 0 where the system does not tell."""
+        try:
+            pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
+        except (OSError, IndexError, ValueError):
+            return 0
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
     def ask(self, message: dict[str, Any], *, seconds: float) -> dict[str, Any]:
         """Send and receive within one deadline."""
         start = time.monotonic()

@@ -1,0 +1,94 @@
+"""The child behind `predict_native`: one original estimator, opened as at its inspection, answering until it ends."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from pathlib import Path
+from typing import Any
+
+from modelyard.intake.verdict import Limits, Refused
+from modelyard.serving.signature import Signature
+
+
+def main() -> None:
+    """Confine, load the one model that the parent names, then answer predictions."""
+    from modelyard.intake.channel import Channel
+
+    channel = Channel()
+    channel.confine()
+    request = channel.receive()
+    if request is None:
+        return
+    try:
+        model = Model.load(Path(request["path"]), Limits(**request["limits"]), request["signature"])
+    except Refused as refusal:
+        channel.send({"error": {"kind": "load_failed", "detail": f"{refusal.rule}: {refusal.detail}"}})
+        os._exit(0)
+    except Exception as error:  # what a stranger's file raises has no common base
+        channel.send({"error": {"kind": "load_failed", "detail": _told(error)}})
+        os._exit(0)
+    channel.send({"loaded": True})
+    while (request := channel.receive()) is not None:
+        channel.send(model.answer(request["columns"], request["outputs"]))
+    os._exit(0)  # no destructors of what a stranger built
+
+
+class Model:
+    """A loaded estimator and the way to feed it."""
+
+    def __init__(self, estimator: Any, signature: Signature, missing: list[Any] | None) -> None:
+        self._estimator = estimator
+        self._signature = signature
+        self._missing = missing
+
+    @classmethod
+    def load(cls, path: Path, limits: Limits, signature: dict[str, Any]) -> Model:
+        """Scan and open again: the file may be the same, but trust is not kept on disk."""
+        from modelyard.intake import gate, loading
+        from modelyard.intake.describe import inputs_of
+        from modelyard.intake.estimators import single_thread
+
+        estimator = loading.load(path, gate.scan(path, limits), limits)
+        single_thread(estimator)
+        described = Signature.from_json(signature)
+        facts = inputs_of(estimator)[2]
+        missing = [fact.missing for fact in facts] if len(facts) == len(described.columns) else None
+        return cls(estimator, described, missing)
+
+    def answer(self, columns: list[list[Any]], outputs: list[str]) -> dict[str, Any]:
+        """`{"outputs"}` or `{"error"}`; never raises for what the model does."""
+        from modelyard.intake.estimators import call, plain
+        from modelyard.intake.frames import native_input
+
+        unknown = [output for output in outputs if output not in self._signature.outputs]
+        if unknown or not columns:
+            return _error("model_error", "the request does not fit the model's signature")
+        rows = len(columns[0])
+        try:
+            found = {}
+            for output in outputs:
+                batch = native_input(self._signature, columns, self._missing)
+                found[output] = plain(call(self._estimator, output, batch))
+                if len(found[output]) != rows:
+                    return _error("model_error", "the model did not answer one row for each row")
+        except MemoryError:
+            return _error("out_of_memory", "the model needed more memory than it may use")
+        except Exception as error:  # the model's own code may raise anything
+            return _error("model_error", _told(error))
+        return {"outputs": found}
+
+
+def _told(error: BaseException) -> str:
+    """Type and place, for the log; the message is left out because it may quote the caller's values."""
+    frames = traceback.extract_tb(error.__traceback__)[-6:]
+    places = " < ".join(f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in reversed(frames))
+    return f"{type(error).__name__} at {places}"[:2000]
+
+
+def _error(kind: str, detail: str) -> dict[str, Any]:
+    return {"error": {"kind": kind, "detail": detail}}
+
+
+if __name__ == "__main__":
+    main()
