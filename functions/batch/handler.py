@@ -86,7 +86,7 @@ async def list_jobs(
     return JobPage(items=items, next_cursor=page.next_cursor)
 
 
-@router.get("/jobs/{job_id}")
+@router.get("/jobs/{job_id}", response_model_exclude_unset=True)
 async def get_job(
     job_id: str,
     request: Request,
@@ -104,7 +104,7 @@ async def get_job(
     return Job.with_results(job, link, items, base_url=base_url(request, services))
 
 
-@router.get("/jobs/{job_id}/results")
+@router.get("/jobs/{job_id}/results", response_model_exclude_unset=True)
 async def get_results(
     job_id: str,
     request: Request,

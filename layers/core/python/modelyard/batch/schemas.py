@@ -172,7 +172,7 @@ class Job(JobSummary):
         *,
         base_url: str,
     ) -> Job:
-        facts = cls.facts(job, base_url)
+        facts = cls.facts(job, base_url) | {"results": None}
         if link is not None:
             facts["results"] = {
                 "url": facts["results_url"],
