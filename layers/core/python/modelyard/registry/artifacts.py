@@ -152,4 +152,7 @@ def _translated() -> Iterator[None]:
         raise Unavailable("The file storage does not answer right now. Try again shortly.") from error
 
 
-_MISSING = {"404", "NoSuchKey", "NoSuchVersion", "NotFound", "InvalidVersionId", "405", "MethodNotAllowed"}
+_MISSING = {
+    *("404", "NoSuchKey", "NoSuchVersion", "NotFound", "InvalidVersionId", "405", "MethodNotAllowed"),
+    *("403", "AccessDenied"),  # what S3 says of a missing key to a role that may not list the bucket
+}
