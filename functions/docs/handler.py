@@ -24,22 +24,22 @@ POLICY = (
 )
 PAGE_SECONDS, ASSET_SECONDS = 300, 86_400
 
-router = Router(tags=["docs"], dependencies=[PUBLIC], include_in_schema=False)
+router = Router(tags=["docs"], dependencies=[PUBLIC])
 pages, assets = Assets(HERE / "pages"), Assets(HERE / "assets")
 document = Assets(HERE)
 
 
-@router.get("/docs")
+@router.get("/docs", include_in_schema=False)
 async def docs(request: Request) -> Response:
     return pages.answer(request, "docs.html", seconds=PAGE_SECONDS, policy=POLICY)
 
 
-@router.get("/redoc")
+@router.get("/redoc", include_in_schema=False)
 async def redoc(request: Request) -> Response:
     return pages.answer(request, "redoc.html", seconds=PAGE_SECONDS, policy=POLICY)
 
 
-@router.get("/docs/{asset}")
+@router.get("/docs/{asset}", include_in_schema=False)
 async def asset(request: Request, asset: str) -> Response:
     try:
         return pages.answer(request, asset, seconds=PAGE_SECONDS)
@@ -47,7 +47,7 @@ async def asset(request: Request, asset: str) -> Response:
         return assets.answer(request, asset, seconds=ASSET_SECONDS)
 
 
-@router.get("/openapi.json", include_in_schema=True, responses={200: {"content": {"application/json": {}}}})
+@router.get("/openapi.json", responses={200: {"content": {"application/json": {}}}})
 async def openapi(request: Request) -> Response:
     """This document."""
     return document.answer(request, DOCUMENT.name, seconds=PAGE_SECONDS)
