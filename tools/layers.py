@@ -30,6 +30,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal, get_args
 
+from tools import docs_assets
 from tools.recipes import LAYERS, RECIPES, TRIM_EVERYWHERE
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -123,6 +124,8 @@ class Builder:
             raise BuildError(
                 f"functions/{name}/handler.py is missing, and infra/catalogue.py names that function"
             )
+        if name == "docs":
+            docs_assets.ensure()  # Swagger UI and ReDoc travel with the handler
         return self._build(f"function-{name}", _digest_of(source), lambda root: self._copy(source, root))
 
     def _build(self, name: str, recipe: str, make: Callable[[Path], None]) -> Built:
