@@ -33,6 +33,7 @@ KeySource = Callable[[float], Mapping[str, Any]]
 # an unknown `kid` may be newer than our copy of the secret; asking more often would be an attack on it
 _FRESH = 10.0
 _KEPT = 300.0
+_MOST_SEEN = 1_000
 _PART = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -87,6 +88,8 @@ class Tokens:
     def __init__(self, keys: SigningKeys, *, now: Callable[[], float] = time.time) -> None:
         self._keys = keys
         self._now = now
+        # Good tokens seen lately: a signature is computed once, key and times are asked again at every use.
+        self._seen: dict[str, tuple[str, bytes, dict[str, Any]]] = {}
 
     def sign(self, *, kind: Kind, user_id: str, session_id: str, role: str, token_id: str) -> str:
         """A new token that is good from now on for 30 minutes (access) or 7 days (refresh)."""
@@ -111,6 +114,18 @@ class Tokens:
 
     def verify(self, token: str, *, kind: Kind = "access") -> Claims:
         """The claims of a good token of this kind; raises `TokenRefused` for every other."""
+        seen = self._seen.get(token)
+        if seen is not None and self._keys.find(seen[0]) == seen[1]:
+            return self._claims(seen[2], kind)
+        kid, key, found = self._checked(token)
+        claims = self._claims(found, kind)
+        if len(self._seen) >= _MOST_SEEN:
+            self._seen.clear()
+        self._seen[token] = kid, key, found
+        return claims
+
+    def _checked(self, token: str) -> tuple[str, bytes, dict[str, Any]]:
+        """Key id, key and claims of a token whose signature is right."""
         head, body, signature = _split(token)
         header = _json_part(head)
         kid = header.get("kid")
@@ -124,7 +139,7 @@ class Tokens:
         expected = hmac.digest(key, f"{head}.{body}".encode(), "sha256")
         if not hmac.compare_digest(expected, _bytes_part(signature)):
             raise TokenRefused("The token's signature does not match.")
-        return self._claims(_json_part(body), kind)
+        return str(kid), key, _json_part(body)
 
     def _claims(self, claims: dict[str, Any], kind: Kind) -> Claims:
         now = self._now()
