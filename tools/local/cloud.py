@@ -114,7 +114,8 @@ class LocalCloud:
     def _start(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._take()
-        self.settings = Settings(self.folder / "settings.json")
+        self._settle_data()
+        self.settings = Settings(self.folder / "data" / "settings.json")
         self._start_services()
         bring_services(
             STAGE, self.emulator.environment(), owner=self.postgres.secret(), redis=self.redis.secret()
@@ -136,20 +137,24 @@ class LocalCloud:
         self._lock.write(str(os.getpid()))
         self._lock.flush()
 
+    def _settle_data(self) -> None:
+        """All of the data or none: rows without their objects would only puzzle, so begin anew."""
+        data = self.folder / "data"
+        parts = [data / "settings.json", data / "postgres" / "data", data / "cloud" / "state"]
+        if data.exists() and not all(part.exists() for part in parts):
+            shutil.rmtree(data)
+        data.mkdir(exist_ok=True)
+
     def _start_services(self) -> None:
         data = self.folder / "data"
-        places = {name: data / name for name in ("postgres", "cloud")}
-        if len({place.exists() for place in places.values()}) > 1:
-            # Rows without their objects, or objects without their rows, would only puzzle: begin anew.
-            shutil.rmtree(data)
         door = FrontDoor("")
         server = FrontDoorServer(door, self.port)  # takes the port now: a taken one should cost no minute
         self._running.append(server)
-        self.emulator = Emulator(places["cloud"], port=self.settings.port("cloud"), logs=self.folder / "logs")
+        self.emulator = Emulator(data / "cloud", port=self.settings.port("cloud"), logs=self.folder / "logs")
         door.endpoint = self.emulator.endpoint
         self.door = door
         self.postgres = Postgres(
-            places["postgres"],
+            data / "postgres",
             port=self.settings.port("postgres"),
             password=self.settings.secret("postgres_password"),
             durable=self.keep,

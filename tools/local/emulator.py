@@ -25,6 +25,19 @@ START_TIMEOUT = 60.0
 STOP_TIMEOUT = 30.0  # writes its state before it ends
 
 
+def operator_environment(port: int) -> dict[str, str]:
+    """What an AWS client needs to reach the emulator on `port` as its operator."""
+    return {
+        # An address, not a name: SDKs then put the bucket into the path; `bucket.localhost` may not resolve.
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_ACCESS_KEY_ID": OPERATOR_KEY,
+        "AWS_SECRET_ACCESS_KEY": OPERATOR_SECRET,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_REGION": REGION,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
 class Emulator(Service):
     """AWS on loopback. `folder` keeps resources at every clean stop, and S3 objects as they are written."""
 
@@ -35,19 +48,11 @@ class Emulator(Service):
 
     @property
     def endpoint(self) -> str:
-        # An address, not a name: SDKs then put the bucket into the path; `bucket.localhost` may not resolve.
-        return f"http://127.0.0.1:{self.port}"
+        return self.environment()["AWS_ENDPOINT_URL"]
 
     def environment(self) -> dict[str, str]:
-        """What an AWS client needs to reach the emulator as its operator."""
-        return {
-            "AWS_ENDPOINT_URL": self.endpoint,
-            "AWS_ACCESS_KEY_ID": OPERATOR_KEY,
-            "AWS_SECRET_ACCESS_KEY": OPERATOR_SECRET,
-            "AWS_DEFAULT_REGION": REGION,
-            "AWS_REGION": REGION,
-            "AWS_EC2_METADATA_DISABLED": "true",
-        }
+        """What an AWS client needs to reach it as its operator."""
+        return operator_environment(self.port)
 
     def start(self) -> Self:
         interpreter = ROOT / ".cloud" / "bin" / "python"

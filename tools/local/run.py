@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 from rich.console import Console
@@ -21,7 +22,7 @@ from tools.local.processes import adopt_orphans, end_descendants, end_with_paren
 from tools.local.services import ServiceFailed
 from tools.node import ROOT, NotSetUp
 
-FOLDER = ROOT / ".local"
+FOLDER = Path(os.environ.get("MODELYARD_LOCAL_FOLDER") or ROOT / ".local")
 console = Console(highlight=False, soft_wrap=True)
 
 
