@@ -15,33 +15,11 @@ from constructs import Construct
 
 from infra import catalogue
 from infra.acknowledge import acknowledge
-from infra.functions import RETENTION
+from infra.gateway_answers import ANSWERS
+from infra.retention import log_retention, removal
 from infra.stages import Stage
 
 STAGE_NAME = "api"
-
-# What API Gateway answers by itself, in the shape of every other error (RFC 9457): type, status, code, title, detail
-GATEWAY_ANSWERS: tuple[tuple[gateway.ResponseType, int, str, str, str], ...] = (
-    (gateway.ResponseType.MISSING_AUTHENTICATION_TOKEN, 404, "not_found", "Not found",
-     "There is no such path, or not with this method. /api/docs lists them."),
-    (gateway.ResponseType.RESOURCE_NOT_FOUND, 404, "not_found", "Not found", "There is no such path."),
-    (gateway.ResponseType.BAD_REQUEST_PARAMETERS, 400, "malformed", "Malformed request", "A parameter is missing."),
-    (gateway.ResponseType.BAD_REQUEST_BODY, 400, "malformed", "Malformed request", "The body is not valid."),
-    (gateway.ResponseType.UNAUTHORIZED, 401, "unauthorized", "Authentication required", "Send a token or an API key."),
-    (gateway.ResponseType.ACCESS_DENIED, 403, "forbidden", "Not allowed", "The request was refused."),
-    (gateway.ResponseType.WAF_FILTERED, 403, "forbidden", "Not allowed", "The firewall refused the request."),
-    (gateway.ResponseType.REQUEST_TOO_LARGE, 413, "too_large", "Too large",
-     "The body is over 10 MB. Ask POST /api/models/upload for an upload address, or submit a job."),
-    (gateway.ResponseType.UNSUPPORTED_MEDIA_TYPE, 415, "unsupported_media_type", "Unsupported media type",
-     "Send application/json."),
-    (gateway.ResponseType.THROTTLED, 429, "quota_exceeded", "Too many requests", "Come back in a second."),
-    (gateway.ResponseType.QUOTA_EXCEEDED, 429, "quota_exceeded", "Too many requests", "Come back later."),
-    (gateway.ResponseType.INTEGRATION_TIMEOUT, 504, "deadline_exceeded", "The deadline passed",
-     "No answer within 29 seconds. Submit many rows as a job: POST /api/predict/batch/{model_id}."),
-    (gateway.ResponseType.INTEGRATION_FAILURE, 502, "bad_gateway", "No valid answer from the function",
-     "Try again shortly."),
-)  # fmt: skip
-PROBLEM_TYPES = {"quota_exceeded": "https://iana.org/assignments/http-problem-types#quota-exceeded"}
 
 
 class Api(Construct):
@@ -50,7 +28,7 @@ class Api(Construct):
     def __init__(
         self,
         scope: Construct,
-        id: str,  # noqa: A002
+        id: str,
         *,
         stage: Stage,
         entries: Mapping[str, lambda_.IFunction],
@@ -68,6 +46,7 @@ class Api(Construct):
             cloud_watch_role_removal_policy=RemovalPolicy.RETAIN if stage.access_log else None,
             deploy_options=self._stage_options(stage),
         )
+        self.rest.node.try_remove_child("Endpoint")  # an output of CDK's own; ours is ApiUrl
         self._validator = self.rest.add_request_validator(
             "Parameters", validate_request_parameters=True, validate_request_body=True
         )
@@ -91,10 +70,8 @@ class Api(Construct):
             group = logs.LogGroup(
                 self,
                 "AccessLog",
-                retention=RETENTION[stage.log_days],
-                removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
-                if stage.retain_data
-                else RemovalPolicy.DESTROY,
+                retention=log_retention(stage),
+                removal_policy=removal(stage),
             )
             options |= {
                 "access_log_destination": gateway.LogGroupLogDestination(group),
@@ -114,7 +91,7 @@ class Api(Construct):
             request_validator=self._validator,
         )
         reason = (
-            "The function admits callers itself: token or key, revocation and limit in one round trip to Redis."
+            "The function admits callers itself: token or key, revocation, limit, in one round trip to Redis."
             if verb != "OPTIONS"
             else "Browsers send preflight requests without credentials."
         )
@@ -123,39 +100,19 @@ class Api(Construct):
     def _integration(self, function: str) -> gateway.LambdaIntegration:
         if function not in self._integrations:
             self._integrations[function] = gateway.LambdaIntegration(
-                self._entries[function], allow_test_invoke=False, scope_permission_to_method=False
+                self._entries[function], scope_permission_to_method=False
             )
         return self._integrations[function]
 
     def _answers(self, origins: list[str]) -> None:
-        headers = {
-            "Content-Type": "'application/problem+json'",
-            "Access-Control-Allow-Origin": f"'{origins[0] if len(origins) == 1 else '*'}'",
-            "Access-Control-Expose-Headers": "'Retry-After'",
-            "Cache-Control": "'no-store'",
-        }
-        for kind, status, code, title, detail in GATEWAY_ANSWERS:
-            extra = {"Retry-After": "'1'"} if status == 429 else {}
-            if status == 401:
-                extra = {"WWW-Authenticate": "'Bearer'"}
-            self._answer(kind, status, problem(status, code, title, detail), headers | extra)
-        client = problem(
-            "$context.status", "malformed", "Malformed request", "The request was not understood."
-        )
-        server = problem("$context.status", "internal_error", "Internal error", "Try again shortly.")
-        self._answer(gateway.ResponseType.DEFAULT_4_XX, None, client, headers)
-        self._answer(gateway.ResponseType.DEFAULT_5_XX, None, server, headers)
-
-    def _answer(
-        self, kind: gateway.ResponseType, status: int | None, body: str, headers: dict[str, str]
-    ) -> None:
-        self.rest.add_gateway_response(
-            f"Answer{kind.response_type}",
-            type=kind,
-            status_code=str(status) if status else None,
-            response_headers=headers,
-            templates={"application/json": body},
-        )
+        for answer in ANSWERS:
+            self.rest.add_gateway_response(
+                f"Answer{answer.kind}",
+                type=answer.type,
+                status_code=str(answer.status) if answer.status else None,
+                response_headers=answer.headers(origins),
+                templates={"application/json": answer.body},
+            )
 
     def _acknowledge(self, stage: Stage) -> None:
         role = self.rest.node.try_find_child("CloudWatchRole")
@@ -184,17 +141,3 @@ ACCESS_LOG = {
     "error": "$context.error.responseType",
     "waf": "$context.waf.status",
 }
-
-
-def problem(status: int | str, code: str, title: str, detail: str) -> str:
-    """A body in the shape of `modelyard.kit.errors.Problem`; API Gateway fills in the variables."""
-    body = {
-        "type": PROBLEM_TYPES.get(code, f"/api/problems/{code}"),
-        "title": title,
-        "status": status,
-        "detail": detail,
-        "instance": "$context.path",
-        "code": code,
-        "request_id": "$context.requestId",
-    }
-    return json.dumps(body).replace('"$context.status"', "$context.status")  # a number, not a string

@@ -21,6 +21,7 @@ from infra import catalogue
 from infra.acknowledge import acknowledge
 from infra.network import Network
 from infra.queues import PLAIN_HTTP, QueueWithDeadLetters
+from infra.retention import removal
 from infra.stages import ManagedData, Stage
 
 DATABASE_PORT = 5432
@@ -48,9 +49,7 @@ class DataStack(Stack):
     ) -> None:
         super().__init__(scope, id, **kwargs)  # type: ignore[arg-type]
         self._stage = stage
-        self._removal = (
-            RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE if stage.retain_data else RemovalPolicy.DESTROY
-        )
+        self._removal = removal(stage)
         self.upload_queues = {
             queue.name: QueueWithDeadLetters(
                 self, f"{queue.name.capitalize()}Queue", stage=stage, queue=queue
@@ -238,7 +237,7 @@ class DataStack(Stack):
         )
         acknowledge(
             database.node.find_child("Secret"),
-            "Only migrate reads the owner's secret; rotating it would take a function with a way into the VPC.",
+            "Only migrate reads it, and a rotating function would need a way into the VPC.",
             "AwsSolutions-SMG4",
         )
         if not data.database_multi_az:

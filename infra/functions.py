@@ -7,7 +7,6 @@ from typing import Any
 from aws_cdk import (
     AssetHashType,
     Duration,
-    RemovalPolicy,
     Size,
     aws_iam as iam,
     aws_lambda as lambda_,
@@ -20,17 +19,13 @@ from infra import catalogue
 from infra.acknowledge import acknowledge
 from infra.catalogue import AtDeployment, Function
 from infra.network import Network
+from infra.retention import log_retention, removal
 from infra.roles import Roles, construct_id, log_group_name
 from infra.stages import Stage
 from tools.layers import Builder, Built
 
 RUNTIME = lambda_.Runtime.PYTHON_3_13
 ALIAS = "live"
-RETENTION = {
-    7: logs.RetentionDays.ONE_WEEK,
-    30: logs.RetentionDays.ONE_MONTH,
-    365: logs.RetentionDays.ONE_YEAR,
-}
 
 
 class Functions:
@@ -70,7 +65,7 @@ class Functions:
         return made
 
     def entry(self, function: Function, made: lambda_.Function) -> lambda_.IFunction:
-        """What callers of the API reach: the function, or its newest version where that is kept as a snapshot."""
+        """What callers of the API reach: the function, or its newest version where snapshots are kept."""
         if not self._snapped(function):
             return made
         return lambda_.Alias(made, "Live", alias_name=ALIAS, version=made.current_version)
@@ -130,10 +125,8 @@ class Functions:
             self._scope,
             f"{construct_id(function.name)}Log",
             log_group_name=log_group_name(self._stage, function),
-            retention=RETENTION[self._stage.log_days],
-            removal_policy=(
-                RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE if self._stage.retain_data else RemovalPolicy.DESTROY
-            ),
+            retention=log_retention(self._stage),
+            removal_policy=removal(self._stage),
         )
 
     def _environment(self, function: Function) -> dict[str, str]:
@@ -169,7 +162,7 @@ def asset(built: Built) -> lambda_.AssetCode:
 
 
 def concurrency(function: Function, stage: Stage) -> int:
-    """How many environments may run at once, so that all together never ask PostgreSQL for too many connections."""
+    """How many environments may run at once, so that together they never exhaust PostgreSQL's connections."""
     assert stage.data is not None
     total = sum(each.share for each in catalogue.FUNCTIONS)
     return max(1, function.share * stage.data.database_connections // total)

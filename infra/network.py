@@ -16,7 +16,7 @@ DATA = "data"
 class Network(Construct):
     """A VPC with subnets for functions and for data, and the security group that functions carry."""
 
-    def __init__(self, scope: Construct, id: str) -> None:  # noqa: A002 - the name constructs use
+    def __init__(self, scope: Construct, id: str) -> None:
         super().__init__(scope, id)
         self.vpc = ec2.Vpc(
             self,
@@ -55,7 +55,7 @@ class Network(Construct):
             allow_all_ipv6_outbound=True,
         )
 
-    def data_group(self, id: str, *, port: int, what: str) -> ec2.SecurityGroup:  # noqa: A002
+    def data_group(self, id: str, *, port: int, what: str) -> ec2.SecurityGroup:
         """A security group that lets the functions in, on one port, and nothing out."""
         group = ec2.SecurityGroup(self, id, vpc=self.vpc, description=what, allow_all_outbound=False)
         group.add_ingress_rule(self.function_group, ec2.Port.tcp(port), "from the functions")

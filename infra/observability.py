@@ -29,7 +29,7 @@ class Dashboard(Construct):
     def __init__(
         self,
         scope: Construct,
-        id: str,  # noqa: A002
+        id: str,
         *,
         stage: Stage,
         api: gateway.RestApi,
@@ -95,7 +95,7 @@ class Alarms(Construct):
     def __init__(
         self,
         scope: Construct,
-        id: str,  # noqa: A002
+        id: str,
         *,
         stage: Stage,
         api: gateway.RestApi,
@@ -141,7 +141,7 @@ class Alarms(Construct):
 class Firewall(Construct):
     """AWS's rule groups and a limit per address, in front of the API."""
 
-    # These read bodies; models and their inputs are large and may be any text. They count instead of blocking.
+    # These read bodies; models and inputs are large and may be any text. They count instead of blocking.
     COUNT_ONLY = (
         "SizeRestrictions_BODY",
         "CrossSiteScripting_BODY",
@@ -150,7 +150,7 @@ class Firewall(Construct):
         "EC2MetaDataSSRF_BODY",
     )
 
-    def __init__(self, scope: Construct, id: str, *, stage: Stage, api: gateway.RestApi) -> None:  # noqa: A002
+    def __init__(self, scope: Construct, id: str, *, stage: Stage, api: gateway.RestApi) -> None:
         super().__init__(scope, id)
         overrides = [
             waf.CfnWebACL.RuleActionOverrideProperty(

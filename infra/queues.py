@@ -20,7 +20,7 @@ PLAIN_HTTP = "This stage's endpoint is an emulator on loopback, without TLS."
 class QueueWithDeadLetters(Construct):
     """`main` and `dead`; both encrypted, both over TLS only."""
 
-    def __init__(self, scope: Construct, id: str, *, stage: Stage, queue: catalogue.Queue) -> None:  # noqa: A002
+    def __init__(self, scope: Construct, id: str, *, stage: Stage, queue: catalogue.Queue) -> None:
         super().__init__(scope, id)
         consumer = catalogue.consumer_of(queue.name)
         self.dead = sqs.Queue(

@@ -5,6 +5,7 @@ No managed policy: `AWSLambdaBasicExecutionRole` would let every function write 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from aws_cdk import Stack, aws_iam as iam
@@ -109,7 +110,9 @@ class Roles:
         for resource in {each for statement in statements for each in statement.resources}:
             shown = _shown(Stack.of(self._scope).resolve(resource))
             if shown == "*":
-                reason = "EC2 knows no narrower resource for attaching functions to subnets; their code is denied it."
+                reason = (
+                    "EC2 knows no narrower resource for attaching to subnets; the code itself is denied it."
+                )
             elif ":log-group:" in shown:
                 reason = "The streams of the function's own log group."
             elif shown.endswith("/*"):
@@ -124,7 +127,7 @@ class Roles:
 
 
 def _allow(
-    actions: list[str], resources: list[str], conditions: dict[str, object] | None = None
+    actions: list[str], resources: list[str], conditions: Mapping[str, object] | None = None
 ) -> iam.PolicyStatement:
     return iam.PolicyStatement(actions=actions, resources=resources, conditions=conditions)
 

@@ -16,7 +16,7 @@ from aws_cdk import (
 from constructs import Construct
 
 from infra import catalogue
-from infra.api import Api
+from infra.api import STAGE_NAME, Api
 from infra.catalogue import AtDeployment, EveryMinutes, FromLogs, FromQueue
 from infra.data_stack import DataStack, bucket_name
 from infra.functions import Functions
@@ -33,7 +33,7 @@ class ServiceStack(Stack):
     def __init__(
         self,
         scope: Construct,
-        id: str,  # noqa: A002
+        id: str,
         *,
         stage: Stage,
         data: DataStack,
@@ -75,7 +75,10 @@ class ServiceStack(Stack):
         if stage.firewall:
             Firewall(self, "Firewall", stage=stage, api=self.api.rest)
         CfnOutput(self, "ApiId", value=self.api.rest.rest_api_id)
-        CfnOutput(self, "ApiUrl", value=self.api.rest.url)
+        api = self.api.rest.rest_api_id
+        CfnOutput(
+            self, "ApiUrl", value=f"https://{api}.execute-api.{self.region}.{self.url_suffix}/{STAGE_NAME}"
+        )
         CfnOutput(self, "BucketName", value=bucket_name(self, stage))
 
     def _connect_triggers(self) -> None:

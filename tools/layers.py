@@ -181,6 +181,15 @@ class Builder:
             _compile(self.interpreter, into)
 
 
+def _complete_docs() -> None:
+    from tools import docs_assets
+
+    try:
+        docs_assets.ensure()
+    except docs_assets.AssetsMissing as error:
+        raise BuildError(str(error)) from error
+
+
 def find_python(version: str) -> Path | None:
     """An interpreter of that version on this machine; nothing is downloaded.
 
