@@ -36,7 +36,6 @@ RECIPES: dict[str, Recipe] = {
             "onnxruntime/backend",
             # a second copy of the runtime, for C programs; the extension module does not load it
             "onnxruntime/capi/libonnxruntime.so*",
-            "numpy/f2py",
             "numpy/_core/include",
             "numpy/_core/lib",
         ),
