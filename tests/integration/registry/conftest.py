@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -191,18 +190,3 @@ class Rows:
 @pytest.fixture
 def rows(database) -> Rows:
     return Rows(database)
-
-
-def sqs_event(*bodies: Any, receive_count: int = 1) -> dict[str, Any]:
-    """What Lambda gets from a queue."""
-    return {
-        "Records": [
-            {
-                "messageId": f"message-{index}",
-                "body": body if isinstance(body, str) else json.dumps(body),
-                "attributes": {"ApproximateReceiveCount": str(receive_count)},
-                "eventSource": "aws:sqs",
-            }
-            for index, body in enumerate(bodies)
-        ]
-    }

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from sqlalchemy import Select, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.orm import Session
 
 from modelyard.db.tables import Model, ModelVersion, User
@@ -78,7 +78,7 @@ class ModelRepository:
         statement = (
             self._versions()
             .where(ModelVersion.model_id.in_(model_ids))
-            .distinct(ModelVersion.model_id)
+            .ext(distinct_on(ModelVersion.model_id))
             .order_by(ModelVersion.model_id, ModelVersion.number.desc())
         )
         return {version.model_id: version for version in self._session.scalars(statement)}

@@ -109,7 +109,7 @@ class UploadSweep:
         )
         statement = select(*columns).where(*conditions).order_by(ModelVersion.created_at).limit(limit)
         with self._database.transaction() as session:
-            return [_Stuck(*row) for row in session.execute(statement).tuples()]
+            return [_Stuck(*row) for row in session.execute(statement)]
 
     def _pending(self, stuck: _Stuck, now: datetime, report: SweepReport) -> None:
         over = stuck.created_at < now - GIVE_UP
