@@ -6,7 +6,6 @@ boto3 and their layers and nothing else, as on Lambda.
 
 from __future__ import annotations
 
-import os
 import tempfile
 import urllib.error
 import urllib.request
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from tools.local.services import Process, Service, ServiceFailed, free_port, wait_until
+from tools.node import search_path
 
 ROOT = Path(__file__).resolve().parents[2]
 ACCOUNT = "000000000000"
@@ -81,7 +81,7 @@ class Emulator(Service):
     def _own_environment(self) -> dict[str, str]:
         # Built from nothing: every function inherits it, and must not see what a laptop's shell exports.
         return {
-            "PATH": os.environ.get("PATH", "/usr/local/bin:/usr/bin:/bin"),
+            "PATH": search_path(),  # CDK brings a function of its own that runs on Node.js
             "HOME": str(self.folder / "home"),
             "TMPDIR": self._scratch.name,
             "LANG": "C.UTF-8",
