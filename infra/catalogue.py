@@ -194,6 +194,9 @@ FUNCTIONS = (
         routes=(
             "POST /auth/register",
             "POST /auth/login",
+            "POST /auth/token",
+            "POST /auth/refresh",
+            "POST /auth/logout",
         ),
         grants=CALLER,
         memory=1769,  # one whole CPU: a login is a bcrypt of 12 rounds
@@ -203,7 +206,11 @@ FUNCTIONS = (
         name="users",
         purpose="the caller's own account",
         layers="web",
-        routes=("GET /users/me",),
+        routes=(
+            "GET /users/me",
+            "GET /users/me/sessions",
+            "DELETE /users/me/sessions/{session_id}",
+        ),
         grants=CALLER,
         share=5,
     ),

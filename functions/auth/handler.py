@@ -1,41 +1,26 @@
-"""Registration and login."""
+"""Registration and sessions."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated
 
+from fastapi import Form, Response
+from modelyard.accounts.sessions import Replayed
 from modelyard.accounts.throttle import LOGIN, REGISTER
 from modelyard.web.app import create_app, lambda_handler
-from modelyard.web.dependencies import DeviceDep, ServicesDep, SessionDep
-from modelyard.web.fields import DisplayName, Email, GivenPassword, NewPassword, Payload, Shown
+from modelyard.web.auth_schemas import (
+    Credentials,
+    Logout,
+    PasswordGrant,
+    Refresh,
+    Registered,
+    Registration,
+    TokenPair,
+)
+from modelyard.web.dependencies import AccountCaller, AfterCommitDep, DeviceDep, ServicesDep, SessionDep
 from modelyard.web.routing import PUBLIC, Router
-from pydantic import Field
 
 router = Router(tags=["auth"], max_body_size=16 * 1024)
-
-
-class Registration(Payload):
-    email: Email
-    password: NewPassword
-    name: DisplayName
-
-
-class Registered(Shown):
-    email: str
-    name: str
-    detail: str = "You can log in now. If this address had an account before, that account is unchanged."
-
-
-class Credentials(Payload):
-    email: Email
-    password: GivenPassword
-
-
-class TokenPair(Shown):
-    access_token: str
-    refresh_token: str
-    token_type: Literal["bearer"] = "bearer"  # noqa: S105
-    expires_in: int = Field(description="Seconds until the access token ends")
 
 
 @router.post("/auth/register", status_code=201, dependencies=[PUBLIC])
@@ -57,6 +42,44 @@ async def login(
     grant = services.sessions(session).login(email=body.email, password=body.password, device=device)
     services.throttle.forgive(LOGIN, account=body.email)
     return TokenPair.model_validate(grant)
+
+
+@router.post("/auth/token", dependencies=[PUBLIC])
+async def token(
+    form: Annotated[PasswordGrant, Form()], services: ServicesDep, session: SessionDep, device: DeviceDep
+) -> TokenPair:
+    """The OAuth2 password form: what Authorize in the documentation sends."""
+    credentials = Credentials(email=form.username, password=form.password)
+    return await login(credentials, services, session, device)
+
+
+@router.post("/auth/refresh", dependencies=[PUBLIC])
+async def refresh(body: Refresh, services: ServicesDep, device: DeviceDep) -> TokenPair:
+    """New tokens for a refresh token, which is good once: used again, it ends its session."""
+    with services.database.transaction() as session:
+        outcome = services.sessions(session).refresh(body.refresh_token, device=device)
+    if isinstance(outcome, Replayed):  # the session's end is committed before anybody is told
+        services.revocations.publish(outcome.user_id, [outcome.session_id])
+        raise outcome.problem()
+    return TokenPair.model_validate(outcome)
+
+
+@router.post("/auth/logout", status_code=204)
+async def logout(
+    caller: AccountCaller,
+    services: ServicesDep,
+    session: SessionDep,
+    after: AfterCommitDep,
+    body: Logout | None = None,
+) -> Response:
+    """Ends this session, or all sessions, at once: access tokens are refused from now on."""
+    sessions = services.sessions(session)
+    if body is not None and body.everywhere:
+        ended = sessions.end_all(caller.user_id, reason="logout_everywhere")
+    else:
+        ended = sessions.end(caller.user_id, caller.credential_id, reason="logout")
+    after.append(lambda: services.revocations.publish(caller.user_id, ended))
+    return Response(status_code=204)
 
 
 handler = lambda_handler(create_app(router))

@@ -74,6 +74,8 @@ def test_every_route_says_who_may_call_it():
 PUBLIC_ROUTES = {
     "/auth/register",
     "/auth/login",
+    "/auth/token",
+    "/auth/refresh",
     "/health",
     "/health/ready",
     "/docs",

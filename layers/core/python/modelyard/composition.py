@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from modelyard.accounts.admission import Admitter
     from modelyard.accounts.passwords import Passwords
+    from modelyard.accounts.revocation import Revocations
     from modelyard.accounts.service import Accounts
     from modelyard.accounts.sessions import Sessions
     from modelyard.accounts.throttle import Throttle
@@ -112,6 +113,12 @@ class Composition:
         from modelyard.accounts.sessions import Sessions
 
         return Sessions(unit, passwords=self.passwords, tokens=self.tokens)
+
+    @cached_property
+    def revocations(self) -> Revocations:
+        from modelyard.accounts.revocation import Revocations
+
+        return Revocations(self.redis)
 
     @cached_property
     def readiness(self) -> Readiness:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session as Unit
 
@@ -48,12 +48,16 @@ class SessionRepository:
         statement = select(Session).where(Session.id == session_id, Session.user_id == user_id)
         return self._unit.execute(statement.with_for_update()).scalar_one_or_none()
 
-    def live(self, user_id: str, now: datetime) -> list[Session]:
-        """Sessions that can still be used, newest first."""
-        statement = select(Session).where(
-            Session.user_id == user_id, Session.revoked_at.is_(None), Session.expires_at > now
-        )
+    def recent(self, user_id: str, since: datetime) -> list[Session]:
+        """Sessions that are live or ended after `since`, newest first; at most 200."""
+        ended = func.coalesce(Session.revoked_at, Session.expires_at)
+        statement = select(Session).where(Session.user_id == user_id, ended > since)
         return list(self._unit.execute(statement.order_by(Session.id.desc()).limit(200)).scalars())
+
+    def ended_since(self, since: datetime) -> list[tuple[str, str]]:
+        """(user, session) of everything revoked after `since`: what Redis must know about."""
+        statement = select(Session.user_id, Session.id).where(Session.revoked_at > since)
+        return [(user_id, session_id) for user_id, session_id in self._unit.execute(statement)]
 
     def end_all(self, user_id: str, now: datetime, reason: str, *, but: str | None = None) -> list[str]:
         """Ends all live sessions (but one) and returns their ids."""

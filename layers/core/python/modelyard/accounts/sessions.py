@@ -4,12 +4,13 @@ good.
 
 from __future__ import annotations
 
+import hmac
 from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy.orm import Session as Unit
 
-from modelyard.accounts.errors import AccountSuspended, WrongCredentials
+from modelyard.accounts.errors import AccountSuspended, SessionEnded, SessionNotFound, WrongCredentials
 from modelyard.accounts.events import emit
 from modelyard.accounts.passwords import Passwords
 from modelyard.accounts.repository import SessionRepository, UserRepository
@@ -17,7 +18,9 @@ from modelyard.accounts.tokens import ACCESS_SECONDS, REFRESH_SECONDS, Kind, Tok
 from modelyard.db.tables import Session, User
 from modelyard.kit.clock import Clock, utc_now
 from modelyard.kit.hashing import sha256_hex
-from modelyard.kit.ids import new_id
+from modelyard.kit.ids import is_id, new_id
+
+LONGEST_LIFE = timedelta(days=90)  # refreshing prolongs a session up to here; then it takes a login
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,20 @@ class Grant:
     refresh_token: str
     expires_in: int = ACCESS_SECONDS
     refresh_expires_in: int = REFRESH_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """A refresh token came back after it had been used: someone else has it. The session is ended."""
+
+    user_id: str
+    session_id: str
+
+    def problem(self) -> SessionEnded:
+        return SessionEnded(
+            "This refresh token was used before, so its session has been ended. Log in again; "
+            "if you did not use it twice, change your password."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +81,52 @@ class Sessions:
             user.password_hash = self._passwords.hash(password)
         return self._begin(user, device)
 
+    def refresh(self, token: str, *, device: Device) -> Grant | Replayed:
+        """Exchanges a refresh token for new tokens; it is good once.
+
+        `Replayed` is an answer and not an exception, because the end of the session must be committed. Raises
+        `TokenRefused`, `SessionEnded` or `AccountSuspended`.
+        """
+        claims = self._tokens.verify(token, kind="refresh")
+        now = self._clock()
+        session = self._sessions.lock(claims.session_id, claims.user_id)
+        if session is None or session.revoked_at is not None or session.expires_at <= now:
+            raise SessionEnded("This session has ended. Log in again.")
+        if not hmac.compare_digest(session.refresh_hash, _digest(token)):
+            session.revoked_at, session.revoked_reason = now, "refresh_replayed"
+            emit("session.refresh_replayed", user_id=claims.user_id, session_id=session.id, ip=device.ip)
+            return Replayed(claims.user_id, session.id)
+        user = self._users.by_id(claims.user_id)
+        if user is None or user.status != "active":
+            raise AccountSuspended("This account is not active.")
+        grant = self._grant(user, session.id)
+        session.refresh_hash = _digest(grant.refresh_token)
+        session.last_used_at = now
+        session.ip, session.user_agent = device.ip[:64], _printable(device.user_agent)
+        session.expires_at = min(now + timedelta(seconds=REFRESH_SECONDS), session.created_at + LONGEST_LIFE)
+        return grant
+
+    def listed(self, user_id: str) -> list[Session]:
+        """The user's sessions, newest first: those that can be used and those that ended within 30 days."""
+        return self._sessions.recent(user_id, self._clock() - timedelta(days=30))
+
+    def end(self, user_id: str, session_id: str, *, reason: str = "ended_by_user") -> list[str]:
+        """Ends one session; returns the ids whose access tokens must be revoked. Raises `SessionNotFound`."""
+        session = self._sessions.lock(session_id, user_id) if is_id(session_id, "ses") else None
+        if session is None:
+            raise SessionNotFound("You have no such session.")
+        if session.revoked_at is None:
+            session.revoked_at, session.revoked_reason = self._clock(), reason
+            emit("session.ended", user_id=user_id, session_id=session_id, reason=reason)
+        return [session_id]
+
+    def end_all(self, user_id: str, *, reason: str, but: str | None = None) -> list[str]:
+        """Ends all sessions (but one); returns the ids whose access tokens must be revoked."""
+        ended = self._sessions.end_all(user_id, self._clock(), reason, but=but)
+        if ended:
+            emit("session.all_ended", user_id=user_id, sessions=len(ended), reason=reason)
+        return ended
+
     def _begin(self, user: User, device: Device) -> Grant:
         now = self._clock()
         grant = self._grant(user, new_id("ses"))
@@ -71,9 +134,10 @@ class Sessions:
             Session(
                 id=grant.session_id,
                 user_id=user.id,
-                refresh_hash=sha256_hex(grant.refresh_token.encode()),
+                refresh_hash=_digest(grant.refresh_token),
                 ip=device.ip[:64],
                 user_agent=_printable(device.user_agent),
+                created_at=now,
                 last_used_at=now,
                 expires_at=now + timedelta(seconds=REFRESH_SECONDS),
             )
@@ -88,6 +152,10 @@ class Sessions:
             )
 
         return Grant(user.id, session_id, sign("access"), sign("refresh"))
+
+
+def _digest(token: str) -> str:
+    return sha256_hex(token.encode())
 
 
 def _printable(text: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Depends, Request, Security
-from fastapi.security import APIKeyHeader, HTTPBearer, SecurityScopes
+from fastapi.security import APIKeyHeader, OAuth2PasswordBearer, SecurityScopes
 from sqlalchemy.orm import Session
 
 from modelyard.accounts import admission as access
@@ -76,7 +76,14 @@ def admit(request: HTTPConnection) -> Admission:
     return context.admission
 
 
-_bearer = HTTPBearer(auto_error=False, scheme_name="AccessToken", description="The access token of a login")
+_bearer = OAuth2PasswordBearer(
+    tokenUrl="/api/auth/token",
+    refreshUrl=None,
+    scopes=access.SCOPES,
+    auto_error=False,
+    scheme_name="AccessToken",
+    description="Log in with email and password, or send the access token of a login as Bearer.",
+)
 _api_key = APIKeyHeader(name="X-API-Key", auto_error=False, scheme_name="ApiKey", description="An API key")
 
 
