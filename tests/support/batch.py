@@ -15,6 +15,7 @@ from modelyard.kit.ids import new_id
 
 if TYPE_CHECKING:
     from tests.support.composition import LocalComposition
+    from tests.support.http import ApiGateway
     from tests.support.serving import Trained
 
 BUCKET = "modelyard-test-data"
@@ -112,6 +113,13 @@ def register(cloud: BatchCloud, composition: LocalComposition, user_id: str, tra
             )
         )
     return model_id
+
+
+def submit(api: ApiGateway, model_id: str, rows: list[Any]) -> str:
+    """Submits rows as `inputs`; returns the job's id."""
+    answer = api.post(f"/predict/batch/{model_id}", json={"inputs": rows})
+    assert answer.status == 202, answer.text
+    return str(answer.json()["job_id"])
 
 
 def model_cache(

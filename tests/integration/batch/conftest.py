@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import boto3
@@ -45,11 +45,13 @@ class Native:
     """Stands for `predict_native`: predicts 1 per row; `answers` may hold others, given out in order."""
 
     def __init__(self) -> None:
+        self.before: Callable[[], object] = lambda: None
         self.calls: list[dict[str, Any]] = []
         self.answers: list[Any] = []
 
     def __call__(self, payload: dict[str, Any], tenant: str, seconds: float) -> dict[str, Any]:
         self.calls.append(payload)
+        self.before()
         answer = self.answers.pop(0) if self.answers else None
         if isinstance(answer, Exception):
             raise answer
@@ -121,7 +123,7 @@ def api(gateway, user) -> ApiGateway:
 
 @pytest.fixture
 def deliver(services, cloud):
-    """Plays SQS: hands messages (default: all that wait) to the worker until none is left; the failed ones."""
+    """Plays SQS: hands messages (default: all that wait) to the worker; returns the failed ones."""
 
     def run(messages: list[dict[str, Any]] | None = None, *, attempt: int = 1) -> list[str]:
         failed: list[str] = []

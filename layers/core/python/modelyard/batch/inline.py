@@ -36,6 +36,7 @@ def rows_of(body: dict[str, Any], signature: Signature, *, most: int) -> Rows:
         rows = _list(value, f"/{form}")
         if (
             form == "inputs"
+            and rows
             and len(signature.columns) > 1
             and not any(type(row) in (list, dict) for row in rows)
         ):

@@ -25,6 +25,7 @@ from modelyard.kit.clock import Clock, utc_now
 
 SILENCE = timedelta(minutes=20)
 GIVE_UP = timedelta(hours=24)
+SHOWN = timedelta(days=7)  # how long a job that was given up can still be seen
 
 
 @dataclass(slots=True)
@@ -100,6 +101,7 @@ def _sent_lately(job: Job, now: datetime) -> bool:
 def _give_up(job: Job, now: datetime) -> None:
     hours = GIVE_UP // timedelta(hours=1)
     job.status, job.finished_at = "failed", now
+    job.expires_at = now + SHOWN
     job.reason = {
         "code": "not_finished",
         "detail": f"The job did not end within {hours} hours; the fault is the platform's. Submit it again.",
