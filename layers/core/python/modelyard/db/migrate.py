@@ -79,6 +79,7 @@ def _grant(connection: Connection, owner: DatabaseSettings, app: DatabaseSetting
         sql.SQL("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {}").format(role),
         sql.SQL("GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {}").format(role),
         sql.SQL("REVOKE INSERT, UPDATE, DELETE ON alembic_version FROM {}").format(role),
+        sql.SQL("REVOKE UPDATE, DELETE ON audit_log FROM {}").format(role),  # a trail is added to, never changed
         sql.SQL("GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO {}").format(role),
     ]
     with raw.cursor() as cursor:

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     Boolean,
     CheckConstraint,
@@ -51,9 +52,13 @@ class User(Base):
     name: Mapped[str]
     role: Mapped[str] = mapped_column(String(16), server_default="user")
     status: Mapped[str] = mapped_column(String(16), server_default="active")
+    requests_per_minute: Mapped[int | None]  # set by an administrator; None: the default of everybody
+    email_verified_at: Mapped[datetime | None]
+    deleted_at: Mapped[datetime | None]  # when its owner deleted it; purged after the grace period
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now(), onupdate=func.now())
     __table_args__ = (
+        Index("ix_users_deleted_at", "deleted_at", postgresql_where=text("deleted_at IS NOT NULL")),
         CheckConstraint("role in ('user', 'admin')", name="role"),
         CheckConstraint("status in ('active', 'suspended', 'deleted')", name="status"),
     )
@@ -73,6 +78,62 @@ class Session(Base):
     expires_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
     revoked_reason: Mapped[str | None] = mapped_column(String(32))
+
+
+class ApiKey(Base):
+    """A key for programs. The secret is shown once and kept as a digest: 256 random bits need no slow hash."""
+
+    __tablename__ = "api_keys"
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    user_id: Mapped[str] = mapped_column(Id, ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str]
+    secret_hash: Mapped[str] = mapped_column(String(64))
+    scopes: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    model_ids: Mapped[list[str] | None] = mapped_column(ARRAY(Text))  # None: all models
+    expires_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    revoked_at: Mapped[datetime | None]
+
+
+class AuditEntry(Base):
+    """Who did what to what, from where, and what came of it. The application may add and read, never change.
+
+    No foreign key: the trail outlives what it tells about.
+    """
+
+    __tablename__ = "audit_log"
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    at: Mapped[datetime] = mapped_column(server_default=func.now())
+    user_id: Mapped[str | None] = mapped_column(Id)  # the account that it concerns, who may read it
+    actor_id: Mapped[str | None] = mapped_column(Id)  # who did it; None: somebody unknown, or the service itself
+    credential_id: Mapped[str | None] = mapped_column(Id)
+    action: Mapped[str] = mapped_column(String(64))
+    target: Mapped[str] = mapped_column(String(128), server_default="")
+    result: Mapped[str] = mapped_column(String(16))
+    ip: Mapped[str] = mapped_column(String(64), server_default="")
+    request_id: Mapped[str] = mapped_column(String(128), server_default="")
+    details: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
+    __table_args__ = (
+        Index("ix_audit_log_user_id_id", "user_id", "id"),
+        Index("ix_audit_log_action_id", "action", "id"),
+        CheckConstraint("result in ('done', 'refused')", name="result"),
+    )
+
+
+class IdempotentRequest(Base):
+    """A creating POST that carried an Idempotency-Key, and what was answered; `status` is None while it runs."""
+
+    __tablename__ = "idempotent_requests"
+    user_id: Mapped[str] = mapped_column(Id, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    route: Mapped[str] = mapped_column(String(128), primary_key=True)
+    key_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    payload_hash: Mapped[str] = mapped_column(String(64))
+    status: Mapped[int | None]
+    headers: Mapped[dict[str, Any] | None]
+    body: Mapped[str | None]
+    started_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    expires_at: Mapped[datetime] = mapped_column(index=True)
 
 
 class Model(Base):
