@@ -92,9 +92,11 @@ def register_converters() -> None:
         )
     if find_spec("xgboost") is not None:
         from onnxmltools.convert.xgboost.operator_converters.XGBoost import convert_xgboost
-        from xgboost import XGBClassifier, XGBRegressor
+        from xgboost import XGBClassifier, XGBRegressor, XGBRFClassifier, XGBRFRegressor
 
-        update_registered_converter(
-            XGBClassifier, "XGBoostXGBClassifier", classes, convert_xgboost, options=classifier_options
-        )
-        update_registered_converter(XGBRegressor, "XGBoostXGBRegressor", numbers, convert_xgboost)
+        for model in (XGBClassifier, XGBRFClassifier):
+            update_registered_converter(
+                model, f"XGBoost{model.__name__}", classes, convert_xgboost, options=classifier_options
+            )
+        for model in (XGBRegressor, XGBRFRegressor):
+            update_registered_converter(model, f"XGBoost{model.__name__}", numbers, convert_xgboost)

@@ -229,7 +229,8 @@ def last(estimator: Any) -> Any:
 
 def register_converters() -> None:
     """Our own for trees; LightGBM and XGBoost where both they and onnxmltools are installed. Once is enough."""
-    from modelyard.intake import boosters, tree_converters
+    from modelyard.intake import boosters, column_converters, tree_converters
 
+    column_converters.register_converters()
     tree_converters.register_converters()
     boosters.register_converters()

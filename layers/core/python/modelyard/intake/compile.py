@@ -31,7 +31,10 @@ def compile_and_prove(estimator: Any, described: Described, *, deadline: float =
     obstacle = _obstacle(signature)
     if obstacle:
         return Compiled(replace(signature, reason=obstacle))
-    truth = parity.reference(estimator, described)
+    try:
+        truth = parity.reference(estimator, described)
+    except Exception as error:  # the estimator's own code may raise anything
+        return Compiled(replace(signature, reason=f"the original did not answer many rows ({_kind(error)})"))
     if not truth.answers:
         return Compiled(replace(signature, reason="the original answers none of the rows to compare on"))
     reasons: dict[str, str] = {}

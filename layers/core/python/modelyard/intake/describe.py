@@ -15,7 +15,7 @@ from modelyard.intake import schema
 from modelyard.intake.estimators import OUTPUTS, call, plain
 from modelyard.intake.facts import Fact, parts, read, vectorizes
 from modelyard.intake.frames import native_input, records
-from modelyard.intake.rows import Rows
+from modelyard.intake.rows import DOMAINS, Rows
 from modelyard.intake.verdict import Refused, StaticReport
 from modelyard.serving.signature import Column, Signature, Task
 
@@ -52,6 +52,7 @@ def describe(estimator: Any, report: StaticReport) -> Described:
     signature = replace(signature, warnings=_skew(signature))
     missing = [fact.missing for fact in facts]
     rows = Rows(signature, facts, vocabulary=vocabulary(estimator))
+    rows.seen = _kept_rows(estimator, len(columns))
     signature = _outputs(estimator, signature, rows, missing)
     signature = _nullable(estimator, signature, rows, missing)
     rows.columns = signature.columns
@@ -63,7 +64,7 @@ def describe(estimator: Any, report: StaticReport) -> Described:
     return Described(signature, facts, rows, missing)
 
 
-# --- inputs -----------------------------------------------------------------------------------------------------
+# --- inputs
 
 
 def inputs_of(estimator: Any) -> tuple[Any, list[Column], list[Fact], bool]:
@@ -220,7 +221,16 @@ def vocabulary(estimator: Any) -> list[str]:
     return words
 
 
-# --- outputs ----------------------------------------------------------------------------------------------------
+def _kept_rows(estimator: Any, width: int) -> np.ndarray | None:
+    """Training rows that the estimator itself keeps, as neighbours do."""
+    for name in ("_fit_X", "X_fit_", "X_train_"):
+        table = getattr(estimator, name, None)
+        if isinstance(table, np.ndarray) and table.ndim == 2 and table.shape[1] == width and len(table):
+            return table
+    return None
+
+
+# --- outputs
 
 
 def _task(estimator: Any) -> Task:
@@ -255,7 +265,7 @@ _WANTED: dict[str, tuple[str, ...]] = {
 
 
 def _outputs(estimator: Any, signature: Signature, rows: Rows, missing: list[Any]) -> Signature:
-    """Keep the outputs that answer two ordinary rows; the first must."""
+    """Keep the outputs that answer two ordinary rows; the first must, for some domain of numbers."""
     wanted = [name for name in _WANTED[signature.task] if hasattr(estimator, name)]
     if not wanted:
         raise Refused(
@@ -263,31 +273,36 @@ def _outputs(estimator: Any, signature: Signature, rows: Rows, missing: list[Any
             f"{signature.estimator} has neither predict nor transform for new rows; "
             "save a fitted estimator that has one of them.",
         )
-    batch: Any = rows.typical(2)
-    if signature.layout == "records":
-        batch = [records(signature, batch)]
-    outputs, trouble = [], None
-    n_outputs, classes = 1, None
-    for name in wanted:
+    trouble: BaseException | None = None
+    for domain in DOMAINS:
+        rows.domain = domain
+        batch: Any = rows.typical(2)
+        if signature.layout == "records":
+            batch = [records(signature, batch)]
         try:
-            result = call(estimator, name, native_input(signature, batch, missing))
+            first = call(estimator, wanted[0], native_input(signature, batch, missing))
         except Exception as error:  # the estimator's own code may raise anything
             trouble = trouble or error
             continue
-        if len(result) != 2:
-            continue
-        if not outputs:
-            shape = np.shape(result)
-            n_outputs = int(shape[1]) if len(shape) > 1 else 1
-        outputs.append(name)
-    if not outputs:
+        if len(first) == 2:
+            break
+    else:
         raise Refused("no_prediction", _trouble(signature, trouble))
-    if outputs[0] != wanted[0] and wanted[0] == "predict":
-        raise Refused("no_prediction", _trouble(signature, trouble))
+    others = [name for name in wanted[1:] if _answers(estimator, name, signature, batch, missing)]
+    shape = np.shape(first)
+    classes = None
     found = getattr(estimator, "classes_", None) if signature.task == "classifier" else None
     if isinstance(found, np.ndarray | list):
         classes = plain(found)
-    return replace(signature, outputs=outputs, n_outputs=n_outputs, classes=classes)
+    n_outputs = int(shape[1]) if len(shape) > 1 else 1
+    return replace(signature, outputs=[*wanted[:1], *others], n_outputs=n_outputs, classes=classes)
+
+
+def _answers(estimator: Any, output: str, signature: Signature, batch: Any, missing: list[Any]) -> bool:
+    try:
+        return len(call(estimator, output, native_input(signature, batch, missing))) == 2
+    except Exception:  # an output that raises is one that the model does not have
+        return False
 
 
 def _trouble(signature: Signature, trouble: BaseException | None) -> str:
@@ -339,7 +354,7 @@ def _accepted(indices: list[int], accepts: Callable[[Sequence[int]], bool], budg
     return found
 
 
-# --- versions ---------------------------------------------------------------------------------------------------
+# --- versions
 
 
 def _class_name(estimator: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from modelyard.intake.tree_converters import NODE_PREFIX
+from modelyard.intake.nodes import NODE_PREFIX
 
 _TREES = {"TreeEnsembleClassifier": 1, "TreeEnsembleRegressor": 0}  # operator → index of its float output
 

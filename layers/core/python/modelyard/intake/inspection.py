@@ -25,9 +25,13 @@ def run(event: dict[str, Any], limits: Limits) -> dict[str, Any]:
     for name in ("source_url", "onnx_url", "size"):
         if event.get(name) in (None, ""):
             raise ValueError(f"the event has no {name!r}")
-    seconds = min(float(event.get("deadline_seconds") or limits.inspection_seconds), limits.inspection_seconds)
+    seconds = min(
+        float(event.get("deadline_seconds") or limits.inspection_seconds), limits.inspection_seconds
+    )
     if int(event["size"]) > limits.upload_bytes:
-        return _refused("too_large", f"the file is larger than the {limits.upload_bytes} bytes that are taken.", start)
+        return _refused(
+            "too_large", f"the file is larger than the {limits.upload_bytes} bytes that are taken.", start
+        )
     with tempfile.TemporaryDirectory(prefix="modelyard-inspect-") as folder:
         source, compiled = Path(folder) / "upload", Path(folder) / "model.onnx"
         try:

@@ -16,7 +16,9 @@ from modelyard.intake.verdict import Limits
 MODULE = "modelyard.intake.native_worker"
 LOAD_SECONDS = 90.0  # of waiting, over as many requests as it takes
 _CPU_SECONDS = 6 * 3600
-_RETIRE_AFTER = _CPU_SECONDS / 4  # seconds of predicting, long before the kernel would end the worker mid-request
+_RETIRE_AFTER = (
+    _CPU_SECONDS / 4
+)  # seconds of predicting, long before the kernel would end the worker mid-request
 _MODEL_FILE = "model"
 Fetch = Callable[..., str]
 
@@ -112,9 +114,7 @@ class Workers:
         (worker.child.scratch / _MODEL_FILE).unlink(missing_ok=True)
         return True
 
-    def _ask(
-        self, key: str, worker: _Worker, request: dict[str, Any], deadline: float
-    ) -> dict[str, Any]:
+    def _ask(self, key: str, worker: _Worker, request: dict[str, Any], deadline: float) -> dict[str, Any]:
         start = time.monotonic()
         question = {"columns": request["columns"], "outputs": list(request["outputs"])}
         answer = worker.child.ask(question, seconds=max(0.05, deadline - start))

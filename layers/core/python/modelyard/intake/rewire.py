@@ -12,12 +12,67 @@ _SEARCHES = {"GridSearchCV", "RandomizedSearchCV", "HalvingGridSearchCV", "Halvi
 
 
 def unwrapped(estimator: Any) -> Any:
-    """What a search found: its predictions are those of its best estimator."""
+    """What predicts in the end: a search's best estimator, a frozen estimator's own, and so on."""
     for _ in range(5):
-        best = getattr(estimator, "best_estimator_", None) if type(estimator).__name__ in _SEARCHES else None
-        if best is None:
+        kind = type(estimator).__name__
+        if kind in _SEARCHES and hasattr(estimator, "best_estimator_"):
+            estimator = estimator.best_estimator_
+        elif kind == "FrozenEstimator":
+            estimator = estimator.estimator
+        elif kind in ("RFE", "RFECV") and hasattr(estimator.estimator_, "predict"):
+            return _as_pipeline(_selection(estimator), estimator.estimator_)
+        elif kind == "TransformedTargetRegressor" and _untransforms(estimator):
+            return _as_pipeline(estimator.regressor_, estimator.transformer_, inverse=True)
+        else:
+            break
+    return _simplified(estimator)
+
+
+def _as_pipeline(first: Any, second: Any, *, inverse: bool = False) -> Any:
+    from sklearn.pipeline import Pipeline
+    from sklearn.preprocessing import FunctionTransformer
+
+    if inverse:
+        second = FunctionTransformer(second.inverse_func)
+    return Pipeline([("first", first), ("second", second)])
+
+
+def _untransforms(estimator: Any) -> bool:
+    """Whether the target's way back is a plain function, which a graph may hold."""
+    transformer = estimator.transformer_
+    return type(transformer).__name__ == "FunctionTransformer" and not transformer.inv_kw_args
+
+
+def _selection(estimator: Any) -> Any:
+    """A recursive elimination as the plain selection that it came to."""
+    from sklearn.feature_selection import SelectKBest
+
+    chosen = estimator.support_
+    selection = SelectKBest(k=int(chosen.sum()))
+    selection.scores_ = chosen.astype(float)
+    selection.n_features_in_ = len(chosen)
+    return selection
+
+
+def _simplified(estimator: Any) -> Any:
+    """Without what only hinders the converter: voting's own transform, names in a booster of XGBoost."""
+    kind = type(estimator).__name__
+    if kind == "Pipeline":
+        last = _simplified(estimator.steps[-1][1])
+        if last is estimator.steps[-1][1]:
             return estimator
-        estimator = best
+        twin = copy.copy(estimator)
+        twin.steps = [*estimator.steps[:-1], (estimator.steps[-1][0], last)]
+        return twin
+    if kind == "VotingClassifier" and estimator.flatten_transform:
+        twin = copy.copy(estimator)
+        twin.flatten_transform = False
+        return twin
+    if type(estimator).__module__.startswith("xgboost") and hasattr(estimator, "get_booster"):
+        twin = copy.copy(estimator)
+        twin._Booster = estimator.get_booster().copy()
+        twin._Booster.feature_names = None
+        return twin
     return estimator
 
 

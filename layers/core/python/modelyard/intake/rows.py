@@ -13,6 +13,8 @@ import numpy as np
 from modelyard.intake.facts import Fact
 from modelyard.serving.signature import Column, Signature
 
+DOMAINS = ("any", "seen", "positive", "binary", "zero")
+"""What numbers are drawn from: some estimators take only counts, or only points near those they were trained on."""
 Batch = list[list[Any]]
 """Column-major values, as `serving.decoding` hands them on."""
 
@@ -62,21 +64,27 @@ class Rows:
         self.facts = list(facts)
         self.vocabulary = list(vocabulary)
         self.random = np.random.default_rng(zlib.crc32(signature.estimator.encode()))
+        self.domain = "any"
+        self.seen: np.ndarray | None = None  # training rows that the estimator keeps, shape (rows, columns)
         self.texts = signature.layout == "text" or any(fact.text for fact in facts)
 
     def typical(self, count: int) -> Batch:
         """Values within what the model was trained on, as far as it shows."""
-        return [
-            self._typical(column, fact, count) for column, fact in zip(self.columns, self.facts, strict=True)
-        ]
+        if self.domain == "seen" and self.seen is not None:
+            picked = self.seen[self.random.integers(0, len(self.seen), count)]
+            return picked.T.tolist()  # type: ignore[no-any-return]
+        return [self._typical(column, fact, count) for fact, column in self._pairs()]
 
     def families(self, scale: int = 1) -> Iterator[Family]:
         """Every kind of rows; `scale` divides the counts for models that are slow."""
+        free = self.domain in ("any", "positive")
+        numbers = any(column.kind == "number" for column in self.columns)
         yield Family("typical", self.typical(2000 // scale))
-        yield Family("rounded", self._rounded(600 // scale))
-        if any(fact.points for fact in self.facts):
+        if free:
+            yield Family("rounded", self._rounded(600 // scale))
+        if self.domain == "any" and any(fact.points for fact in self.facts):
             yield Family("thresholds", self._at_thresholds(2000 // scale))
-        if any(column.kind == "number" for column in self.columns):
+        if free and numbers:
             yield Family("large", self._large(300 // scale))
         if any(column.nullable for column in self.columns):
             yield Family("missing", self._missing(400 // scale))
@@ -99,7 +107,15 @@ class Rows:
         values = self.random.uniform(low, high, count)
         if column.dtype.startswith("int"):
             values = np.round(values)
-        return values.tolist()  # type: ignore[no-any-return]
+        return self._within(values).tolist()  # type: ignore[no-any-return]
+
+    def _within(self, values: np.ndarray) -> np.ndarray:
+        """Numbers brought into the domain."""
+        if self.domain == "positive":
+            return np.abs(values)
+        if self.domain == "binary":
+            return np.floor(np.abs(values)) % 2
+        return np.zeros_like(values) if self.domain == "zero" else values
 
     def _sentence(self) -> str:
         words = self.vocabulary or ["alpha", "beta", "gamma", "delta"]
@@ -155,9 +171,8 @@ class Rows:
             if column.kind == "number" and not column.categories:
                 values = np.array(batch[index], dtype=np.float64)
                 chosen = self.random.random(count) < 0.5
-                values = np.where(
-                    chosen, values * factors[self.random.integers(0, len(factors), count)], values
-                )
+                scaled = values * factors[self.random.integers(0, len(factors), count)]
+                values = self._within(np.where(chosen, scaled, values))
                 if column.dtype.startswith("int"):
                     values = np.round(values)
                 batch[index] = values.tolist()

@@ -32,7 +32,13 @@ class WrongFile(Exception):
 
 
 def download(
-    url: str, target: Path, *, max_bytes: int, size: int | None = None, sha256: str | None = None, seconds: float
+    url: str,
+    target: Path,
+    *,
+    max_bytes: int,
+    size: int | None = None,
+    sha256: str | None = None,
+    seconds: float,
 ) -> str:
     """Stream an object to `target`; returns its hex SHA-256.
 
@@ -66,7 +72,9 @@ def _download(
         more = "more" if received > size else "fewer"
         if received < size and expected is not None and received < expected:
             raise ConnectionError("the transfer was cut short")
-        raise WrongFile("size", f"the file has {more} bytes than the {size} that were declared; upload it again.")
+        raise WrongFile(
+            "size", f"the file has {more} bytes than the {size} that were declared; upload it again."
+        )
     if received > max_bytes:
         raise WrongFile("too_large", f"the file is larger than the {max_bytes} bytes that are taken.")
     found = digest.hexdigest()

@@ -7,17 +7,15 @@ the leaves in scikit-learn's order before dividing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import numpy as np
 
 from modelyard.intake.ensembles import Layout, NotExpressible, add_histogram_tree, add_tree
+from modelyard.intake.nodes import Converter, Graph, labels_of, options_of, or_else
 
-NODE_PREFIX = "Modelyard"
 _ML = "ai.onnx.ml"
-Converter = Callable[[Any, Any, Any], None]
 
 
 @cache
@@ -45,19 +43,8 @@ def register_converters() -> None:
         alias = sklearn_operator_name_map[model]
         theirs = _converter_pool[alias]
         register_converter(
-            alias, _or_else(converter, theirs), overwrite=True, options=theirs.get_allowed_options()
+            alias, or_else(converter, theirs), overwrite=True, options=theirs.get_allowed_options()
         )
-
-
-def _or_else(ours: Converter, theirs: Any) -> Converter:
-    def convert(scope: Any, operator: Any, container: Any) -> None:
-        # Nothing has been added to the graph yet when one of ours gives up.
-        try:
-            ours(scope, operator, container)
-        except NotExpressible:
-            theirs(scope, operator, container)
-
-    return convert
 
 
 # --- converters -------------------------------------------------------------------------------------------------
@@ -68,7 +55,7 @@ def _classifier(scope: Any, operator: Any, container: Any) -> None:
     if model.n_outputs_ != 1:
         raise NotExpressible("several outputs")
     _no_options(model, container, "raw_scores", "decision_path", "decision_leaf")
-    labels = _labels(model, container)
+    labels = labels_of(model, container)
     layout = Layout()
     trees = _trees(model)
     for tree in trees:
@@ -80,7 +67,7 @@ def _classifier(scope: Any, operator: Any, container: Any) -> None:
         # With two classes the runtime compares against a half instead of taking the larger sum, which is another
         # thing on ties and for sums that are not divided yet; a third class that never wins prevents that.
         labels = {key: [*known, known[0]] for key, known in labels.items()}
-    graph = _Graph(scope, operator, container)
+    graph = Graph(scope, operator, container)
     sums = graph.name("sums")
     graph.add(
         "TreeEnsembleClassifier",
@@ -103,12 +90,12 @@ def _regressor(scope: Any, operator: Any, container: Any) -> None:
     trees = _trees(model)
     for tree in trees:
         add_tree(layout, tree, tree.value[:, :, 0])
-    graph = _Graph(scope, operator, container)
+    graph = Graph(scope, operator, container)
     sums = graph.regress(graph.rounded_input(), layout, trees[0].value.shape[1])
     graph.divide(sums, len(trees), operator.outputs[0])
 
 
-def _histogram(model: Any, graph: _Graph) -> str:
+def _histogram(model: Any, graph: Graph) -> str:
     """Raw predictions in doubles, shape (rows, trees per iteration)."""
     layout = Layout()
     for iteration in model._predictors:
@@ -133,8 +120,8 @@ def _histogram_classifier(scope: Any, operator: Any, container: Any) -> None:
     model = operator.raw_operator
     _expressible(model)
     _no_options(model, container, "raw_scores")
-    labels = _labels(model, container)
-    graph = _Graph(scope, operator, container)
+    labels = labels_of(model, container)
+    graph = Graph(scope, operator, container)
     raw = _histogram(model, graph)
     if model.n_trees_per_iteration_ == 1:
         positive = graph.unary("Sigmoid", raw)
@@ -155,7 +142,7 @@ def _histogram_regressor(scope: Any, operator: Any, container: Any) -> None:
     link = type(model._loss.link).__name__
     if link not in ("IdentityLink", "LogLink"):
         raise NotExpressible("an unusual link function")
-    graph = _Graph(scope, operator, container)
+    graph = Graph(scope, operator, container)
     raw = _histogram(model, graph)
     graph.finish(graph.unary("Exp", raw) if link == "LogLink" else raw, operator.outputs[0])
 
@@ -179,7 +166,7 @@ def _isolation_forest(scope: Any, operator: Any, container: Any) -> None:
     longest = len(model.estimators_) * float(_average_path_length([model._max_samples])[0])
     if longest == 0:
         raise NotExpressible("trees of a single sample")
-    graph = _Graph(scope, operator, container)
+    graph = Graph(scope, operator, container)
     depths = graph.cast(graph.regress(graph.rounded_input(), layout, 1))
     exponent = graph.binary("Div", graph.unary("Neg", depths), np.array([[longest]]))
     scores = graph.unary("Neg", graph.binary("Pow", np.array([[2.0]]), exponent))
@@ -203,103 +190,6 @@ def _trees(model: Any) -> list[Any]:
 
 
 def _no_options(model: Any, container: Any, *names: str) -> None:
-    found = container.get_options(model, dict.fromkeys(names, False), fail=False)
+    found = options_of(container, model, **dict.fromkeys(names, False))
     if any(found.get(name) for name in names):
         raise NotExpressible("an option that only the converter's own form has")
-
-
-def _labels(model: Any, container: Any) -> dict[str, Any]:
-    """Class labels as the graph holds them: strings, or whole numbers."""
-    if container.get_options(model, {"nocl": False}, fail=False).get("nocl"):
-        return {"classlabels_int64s": list(range(len(model.classes_)))}
-    classes = model.classes_.tolist()
-    if all(isinstance(label, str) for label in classes):
-        return {"classlabels_strings": classes}
-    if all(isinstance(label, bool | int | float) and int(label) == label for label in classes):
-        return {"classlabels_int64s": [int(label) for label in classes]}
-    raise NotExpressible("class labels that are neither whole numbers nor strings")
-
-
-class _Graph:
-    """Adds nodes under fresh names, computing in doubles."""
-
-    def __init__(self, scope: Any, operator: Any, container: Any) -> None:
-        self._scope, self._operator, self._container = scope, operator, container
-
-    def name(self, hint: str) -> str:
-        return str(self._scope.get_unique_variable_name(f"modelyard_{hint}"))
-
-    def add(self, op_type: str, inputs: list[str], outputs: list[str], **attributes: Any) -> None:
-        name = self._scope.get_unique_operator_name(f"{NODE_PREFIX}{op_type}")
-        self._container.add_node(op_type, inputs, outputs, name=name, **attributes)
-
-    def constant(self, value: np.ndarray) -> str:
-        from onnx import TensorProto
-
-        kind = {"f": TensorProto.DOUBLE, "i": TensorProto.INT64, "O": TensorProto.STRING}[value.dtype.kind]
-        name = self.name("constant")
-        self._container.add_initializer(name, kind, value.shape, value.ravel().tolist())
-        return name
-
-    def cast(self, source: str, to: int = 11) -> str:
-        """To double (11) or float (1)."""
-        target = self.name("cast")
-        self.add("Cast", [source], [target], op_version=13, to=to)
-        return target
-
-    def input(self) -> str:
-        return self.cast(self._operator.inputs[0].full_name)
-
-    def rounded_input(self) -> str:
-        """Doubles that have been through float32, as scikit-learn's trees see them."""
-        return self.cast(self.cast(self._operator.inputs[0].full_name, to=1))
-
-    def gather(self, source: str, columns: list[int]) -> str:
-        target = self.name("gather")
-        indices = self.constant(np.array(columns, dtype=np.int64))
-        self.add("Gather", [source, indices], [target], op_version=13, axis=1)
-        return target
-
-    def unary(self, op_type: str, source: str) -> str:
-        target = self.name(op_type.lower())
-        self.add(op_type, [source], [target], op_version=13)
-        return target
-
-    def binary(self, op_type: str, left: str | np.ndarray, right: str | np.ndarray) -> str:
-        sides = [side if isinstance(side, str) else self.constant(side) for side in (left, right)]
-        target = self.name(op_type.lower())
-        self.add(op_type, sides, [target], op_version=13 if op_type == "Pow" else 14)
-        return target
-
-    def regress(self, source: str, layout: Layout, targets: int) -> str:
-        """Summed leaves as floats, shape (rows, targets)."""
-        sums = self.name("sums")
-        self.add(
-            "TreeEnsembleRegressor",
-            [source],
-            [sums],
-            op_domain=_ML,
-            op_version=3,
-            n_targets=targets,
-            aggregate_function="SUM",
-            **layout.attributes("target"),
-        )
-        return sums
-
-    def divide(self, source: str, by: int, output: Any) -> None:
-        doubles = self.cast(source)
-        self.finish(self.binary("Div", doubles, np.array([float(by)])) if by != 1 else doubles, output)
-
-    def label(self, probabilities: str, labels: dict[str, Any], output: Any) -> None:
-        """The class of the largest probability, the first of equals."""
-        best = self.name("best")
-        self.add("ArgMax", [probabilities], [best], op_version=13, axis=1, keepdims=0)
-        strings = labels.get("classlabels_strings")
-        known = np.array(strings, dtype=object) if strings else np.array(labels["classlabels_int64s"])
-        self.add("Gather", [self.constant(known), best], [output.full_name], op_version=13, axis=0)
-
-    def finish(self, source: str, output: Any) -> None:
-        """Hand over in the type that the rest of the graph was promised."""
-        from skl2onnx.common.data_types import guess_proto_type
-
-        self.add("Cast", [source], [output.full_name], op_version=13, to=guess_proto_type(output.type))
