@@ -196,7 +196,13 @@ class FrontDoorServer:
         self.port = port
         self._sockets = listen(port)
         config = uvicorn.Config(
-            door.app, log_config=None, access_log=False, timeout_keep_alive=75, timeout_graceful_shutdown=2
+            door.app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,  # the emulator's answers carry one
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=2,
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._serve, name="front-door", daemon=True)
