@@ -75,10 +75,20 @@ class ArtifactStore:
     def head(self, key: str, version: str | None = None) -> ObjectVersion:
         """The object version, the newest one where none is named. Raises `ObjectMissing`."""
         with _translated():
-            found = self._s3.head_object(Bucket=self._bucket, Key=key, **_version(version))
+            try:
+                found = self._s3.head_object(Bucket=self._bucket, Key=key, **_version(version))
+            except ClientError as error:
+                if _code(error) in _DENIED and not self._is_listed(key):
+                    raise ObjectMissing from error
+                raise
         return ObjectVersion(
             key, str(found.get("VersionId") or version or "null"), int(found["ContentLength"])
         )
+
+    def _is_listed(self, key: str) -> bool:
+        """S3 denies what is missing to roles that may list some prefixes only; a listing tells more."""
+        listed = self._s3.list_objects_v2(Bucket=self._bucket, Prefix=key, MaxKeys=1)
+        return any(found["Key"] == key for found in listed.get("Contents", []))
 
     def sha256(self, source: ObjectVersion) -> str:
         """The hex digest of the object, read in pieces."""
@@ -145,13 +155,18 @@ def _translated() -> Iterator[None]:
         yield
     except ClientError as error:
         # NoSuchVersion, and 400 InvalidArgument for a version id that S3 never gave out, mean the same to us.
-        if error.response.get("Error", {}).get("Code") in _MISSING:
+        if _code(error) in _MISSING:
             raise ObjectMissing from error
         raise Unavailable("The file storage does not answer right now. Try again shortly.") from error
     except BotoCoreError as error:
         raise Unavailable("The file storage does not answer right now. Try again shortly.") from error
 
 
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code"))
+
+
+_DENIED = {"403", "AccessDenied", "Forbidden"}
 _MISSING = {
     *("404", "NoSuchKey", "NoSuchVersion", "NotFound", "InvalidVersionId", "405", "MethodNotAllowed"),
     *("403", "AccessDenied"),  # what S3 says of a missing key to a role that may not list the bucket
