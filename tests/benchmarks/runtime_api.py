@@ -1,7 +1,7 @@
 """Lambda's Runtime API on loopback, and a function that polls it through AWS's own `awslambdaric`.
 
-What is measured is what a caller of the Runtime API sees: from the moment an event is handed over until the whole
-answer is there.
+What is measured is what a caller of the Runtime API sees: from the moment an event is handed over until the
+whole answer is there.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class Function:
-    """One function in a process of its own. `started` is when the interpreter was launched (`time.perf_counter`)."""
+    """One function in a process of its own. `started` is when it was launched (`time.perf_counter`)."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What a benchmark runs against: Redis and AWS on loopback, one user with one model, events of the gateway."""
+"""What a benchmark runs against: Redis and AWS on loopback, a user with models, events of the gateway."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from modelyard.accounts.tokens import SigningKeys, Tokens
 from modelyard.kit.ids import new_id
 from modelyard.kit.resp import Connection
 from modelyard.serving.route import route_key
+
 from tests.benchmarks.runtime_api import ROOT, Function
 from tests.fakes.objects import FakeObjects
 from tests.support.aws import AwsStub

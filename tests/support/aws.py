@@ -1,4 +1,4 @@
-"""A tiny AWS over real HTTP: S3 objects, secrets and Lambda functions, for code that does not go through botocore.
+"""A tiny AWS over real HTTP: objects, secrets and functions, for code that does not go through botocore.
 
 Signatures are recorded, not checked; `tests/unit/kit/test_sigv4.py` holds them against botocore's.
 """
@@ -25,7 +25,7 @@ class Seen:
 
 
 class AwsStub:
-    """Use as a context manager; `url` is the endpoint. `failures` are statuses that the next requests get instead."""
+    """A context manager; `url` is the endpoint. `failures`: statuses that the next requests get instead."""
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}  # "bucket/key"
@@ -89,7 +89,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         if self.aws.failures:
-            self._answer(self.aws.failures.pop(0), b"<Error><Code>SlowDown</Code></Error>")
+            status = self.aws.failures.pop(0)
+            code = b"AccessDenied" if status == 403 else b"SlowDown"
+            self._answer(status, b"<Error><Code>%s</Code></Error>" % code)
             return
         path = unquote(urlsplit(self.path).path)
         if headers.get("x-amz-target") == "secretsmanager.GetSecretValue":

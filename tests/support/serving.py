@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -42,12 +43,14 @@ def convert(estimator: Any, initial_types: Sequence[tuple[str, Any]]) -> bytes:
     from skl2onnx import to_onnx
 
     classifier = hasattr(estimator, "classes_")
-    model = to_onnx(
-        estimator,
-        initial_types=list(initial_types),
-        options={id(estimator): {"zipmap": False}} if classifier else None,
-        target_opset={"": 21, "ai.onnx.ml": 3},
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # skl2onnx and protobuf talk about each other
+        model = to_onnx(
+            estimator,
+            initial_types=list(initial_types),
+            options={id(estimator): {"zipmap": False}} if classifier else None,
+            target_opset={"": 21, "ai.onnx.ml": 3},
+        )
     data: bytes = model.SerializeToString()
     return data
 
@@ -161,6 +164,22 @@ def mixed() -> Trained:
         ),
     )
     return Trained(pipeline, onnx, signature, frame[:20].values.tolist())
+
+
+def ready_version(number: int) -> VersionRoute:
+    """A route's version whose files are nowhere."""
+    return VersionRoute(
+        version_id=f"ver_{number}",
+        number=number,
+        runtime="onnx",
+        artifact_key="a",
+        artifact_format="joblib",
+        artifact_size=1,
+        artifact_sha256="0" * 64,
+        metadata_key="m",
+        onnx_key="o",
+        onnx_sha256="1" * 64,
+    )
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""What most teams write: FastAPI, a pydantic body, the estimator from joblib. No authentication, limit, cache or log."""
+"""What most teams write: FastAPI, a pydantic body, joblib. No authentication, limit, cache or log."""
 
 from __future__ import annotations
 

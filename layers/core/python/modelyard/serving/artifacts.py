@@ -34,7 +34,7 @@ class ArtifactStore:
 
     def path(self, key: str, checksum: str) -> Path:
         """A local file with this SHA-256, fetched where it is missing or damaged."""
-        with self._lock:
+        with self._lock, _translated():
             path = self._folder / checksum
             if path.exists():
                 if _checksum(path) == checksum:
@@ -61,7 +61,7 @@ class ArtifactStore:
         partial = path.with_name(f"{checksum}.{os.getpid()}.part")
         digest = sha256()
         try:
-            with _translated(), partial.open("wb") as file:
+            with partial.open("wb") as file:
                 for chunk in self._fetch(key):
                     digest.update(chunk)
                     file.write(chunk)
