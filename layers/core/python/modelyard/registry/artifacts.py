@@ -167,7 +167,4 @@ def _code(error: ClientError) -> str:
 
 
 _DENIED = {"403", "AccessDenied", "Forbidden"}
-_MISSING = {
-    *("404", "NoSuchKey", "NoSuchVersion", "NotFound", "InvalidVersionId", "405", "MethodNotAllowed"),
-    *("403", "AccessDenied"),  # what S3 says of a missing key to a role that may not list the bucket
-}
+_MISSING = {"404", "NoSuchKey", "NoSuchVersion", "NotFound", "InvalidVersionId", "405", "MethodNotAllowed"}
