@@ -11,9 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import CursorResult
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import DataError
 from sqlalchemy.orm import Session
 
 from modelyard.db.engine import Database
@@ -79,29 +77,18 @@ class RecordWriter:
                 )  # some runtimes put a time before a line
             except NotARecord:
                 junk += 1
-        stored = refused = 0
+        stored = 0
         if records:
             with self._database.transaction() as session:
                 for first in range(0, len(records), _ROWS):
-                    done, bad = _insert(session, records[first : first + _ROWS])
-                    stored, refused = stored + done, refused + bad
-        return Counts(stored, len(records) - stored - refused, junk + refused)
+                    stored += _insert(session, records[first : first + _ROWS])
+        return Counts(stored, len(records) - stored, junk)
 
 
-def _insert(session: Session, records: Sequence[PredictionRecord]) -> tuple[int, int]:
-    """Rows written, and records that PostgreSQL refuses: those must not keep the others out for ever."""
+def _insert(session: Session, records: Sequence[PredictionRecord]) -> int:
+    """How many of `records` were new. `parse` lets nothing pass that the columns cannot hold."""
     statement = insert(Prediction).values([_row(record) for record in records])
-    try:
-        with session.begin_nested():
-            done = session.execute(statement.on_conflict_do_nothing())
-            assert isinstance(done, CursorResult)
-            return int(done.rowcount), 0
-    except DataError:
-        if len(records) == 1:
-            return 0, 1
-        middle = len(records) // 2
-        first, second = _insert(session, records[:middle]), _insert(session, records[middle:])
-        return first[0] + second[0], first[1] + second[1]
+    return len(session.scalars(statement.on_conflict_do_nothing().returning(Prediction.id)).all())
 
 
 def _row(record: PredictionRecord) -> dict[str, Any]:
