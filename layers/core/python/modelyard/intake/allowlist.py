@@ -335,6 +335,10 @@ MEMMAP: Table = {  # joblib notes the class of a memory-mapped array; it is read
 BASE: Table = {  # the built-in that an instance extends, as protocols 0 and 1 name it
     module: frozenset({"dict", "object", "tuple"}) for module in ("builtins", "__builtin__")
 }
+SKOPS: Table = {  # names that skops gives to what a pickle builds by calls
+    "numpy.random.mtrand": frozenset({"RandomState"}),
+    "numpy.random._generator": frozenset({"Generator"}),
+}
 
 
 def has(table: Table, module: str, name: str) -> bool:

@@ -80,7 +80,7 @@ def scan_pickle(path: Path, limits: Limits, *, deadline: float | None = None) ->
                     "trailing_data",
                     f"bytes follow the end of the model at offset {source.offset}; save the model alone in its file",
                 )
-            estimator = _estimator(root)
+            estimator = estimator_of(root)
         except Refused as refused:
             refused.format = "joblib" if machine.arrays else kind
             raise
@@ -88,7 +88,7 @@ def scan_pickle(path: Path, limits: Limits, *, deadline: float | None = None) ->
             format=kind,
             size=source.size,
             estimator=f"{estimator.cls.module}.{estimator.cls.name}",
-            sklearn_version=_version(estimator),
+            sklearn_version=version_of(estimator),
             libraries=_libraries(estimator),
             compression=source.compression,
             inflated=source.offset,
@@ -96,7 +96,7 @@ def scan_pickle(path: Path, limits: Limits, *, deadline: float | None = None) ->
         )
 
 
-def _estimator(root: Any) -> Instance:
+def estimator_of(root: Any) -> Instance:
     if isinstance(root, Instance) and is_estimator(root.cls.key):
         if root.state is None:
             raise Refused("not_fitted", f"the {root.cls.name} in the file has no state; fit it before saving")
@@ -108,12 +108,12 @@ def _estimator(root: Any) -> Instance:
     )
 
 
-def _version(estimator: Instance) -> str | None:
+def version_of(estimator: Instance) -> str | None:
     assert estimator.state is not None
     version = estimator.state.entries.get("_sklearn_version")
     return version if isinstance(version, str) and not isinstance(version, Text) and len(version) < 32 else None
 
 
 def _libraries(estimator: Instance) -> dict[str, str]:
-    version = _version(estimator)
+    version = version_of(estimator)
     return {"scikit-learn": version} if version else {}
