@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from modelyard.serving.feeds import build_feeds
+from modelyard.serving.feeds import MISSING_TEXT, build_feeds
 from modelyard.serving.signature import Column, OnnxGraph, OnnxInput, Signature
 
 
@@ -50,7 +50,7 @@ def test_missing_values() -> None:
     )
     assert np.isnan(feeds["n"][0, 0])
     assert feeds["s"].dtype == object
-    assert feeds["s"].tolist() == [[""], [""]]
+    assert feeds["s"].tolist() == [[MISSING_TEXT], [MISSING_TEXT]]
 
 
 def test_text_has_rank_one() -> None:

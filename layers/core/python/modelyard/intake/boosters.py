@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from functools import cache
 from importlib.util import find_spec
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from modelyard.intake.facts import Fact
+
+_CLASSIFIER_OPTIONS: dict[str, Any] = {"nocl": [True, False], "zipmap": [True, False, "columns"]}
 
 
 def lightgbm_facts(estimator: Any, facts: list[Fact]) -> None:
@@ -59,44 +62,77 @@ def xgboost_facts(estimator: Any, facts: list[Fact]) -> None:
         if index < len(facts):
             facts[index].points = _thin(_finite(points))
             facts[index].span = _span(points)
-    if "c" in (booster.feature_types or []) and hasattr(booster, "get_categories"):
-        known = booster.get_categories(export_to_arrow=True).to_arrow()
-        for index, (_, values) in enumerate(known):
-            if values is not None and index < len(facts):
-                labels = values.to_pylist()
-                strings = all(isinstance(value, str) for value in labels)
-                facts[index].kind, facts[index].dtype = "string" if strings else "number", "category"
-                facts[index].categories = labels
+    encodings = model["learner"]["gradient_booster"].get("model", {}).get("cats", {}).get("enc", [])
+    for fact, encoding in zip(facts, encodings, strict=False):
+        labels = _categories(encoding)
+        if labels:
+            fact.kind, fact.dtype = "string" if isinstance(labels[0], str) else "number", "category"
+            fact.categories = labels
+
+
+def _categories(encoding: dict[str, Any]) -> list[Any]:
+    """Strings lie end to end as UTF-8 bytes with their offsets; numbers lie as they are."""
+    values, offsets = encoding.get("values") or [], encoding.get("offsets")
+    if not offsets:
+        return list(values)
+    raw = bytes(value % 256 for value in values)
+    return [raw[start:end].decode("utf-8", "replace") for start, end in pairwise(offsets)]
 
 
 @cache
 def register_converters() -> None:
-    """Converters of onnxmltools for the scikit-learn faces of LightGBM and XGBoost."""
-    from skl2onnx import update_registered_converter
+    """Teach the converter the scikit-learn faces of LightGBM and XGBoost, as far as they are installed."""
     from skl2onnx.common import shape_calculator
 
     classes = shape_calculator.calculate_linear_classifier_output_shapes
     numbers = shape_calculator.calculate_linear_regressor_output_shapes
-    classifier_options = {"nocl": [True, False], "zipmap": [True, False, "columns"]}
-    if find_spec("onnxmltools") is None:
-        return
     if find_spec("lightgbm") is not None:
-        from lightgbm import LGBMClassifier, LGBMRegressor
-        from onnxmltools.convert.lightgbm.operator_converters.LightGbm import convert_lightgbm
+        _register_lightgbm(classes, numbers)
+    if find_spec("xgboost") is not None and find_spec("onnxmltools") is not None:
+        _register_xgboost(classes, numbers)
 
-        update_registered_converter(
-            LGBMClassifier, "LightGbmLGBMClassifier", classes, convert_lightgbm, options=classifier_options
-        )
-        update_registered_converter(
-            LGBMRegressor, "LightGbmLGBMRegressor", numbers, convert_lightgbm, options={"split": None}
-        )
-    if find_spec("xgboost") is not None:
-        from onnxmltools.convert.xgboost.operator_converters.XGBoost import convert_xgboost
-        from xgboost import XGBClassifier, XGBRegressor, XGBRFClassifier, XGBRFRegressor
 
-        for model in (XGBClassifier, XGBRFClassifier):
-            update_registered_converter(
-                model, f"XGBoost{model.__name__}", classes, convert_xgboost, options=classifier_options
-            )
-        for model in (XGBRegressor, XGBRFRegressor):
-            update_registered_converter(model, f"XGBoost{model.__name__}", numbers, convert_xgboost)
+def _register_lightgbm(classes: Any, numbers: Any) -> None:
+    """Our own converter first; that of onnxmltools, where it is installed, for what ours cannot express."""
+    from lightgbm import LGBMClassifier, LGBMRanker, LGBMRegressor
+    from skl2onnx import update_registered_converter
+
+    from modelyard.intake import lightgbm_converter
+    from modelyard.intake.nodes import or_else
+
+    theirs: Any = _no_other
+    if find_spec("onnxmltools") is not None:
+        from onnxmltools.convert.lightgbm.operator_converters.LightGbm import convert_lightgbm as theirs
+
+    update_registered_converter(
+        LGBMClassifier,
+        "ModelyardLGBMClassifier",
+        classes,
+        or_else(lightgbm_converter.classifier, theirs),
+        options={**_CLASSIFIER_OPTIONS, "raw_scores": [True, False]},
+    )
+    for model in (LGBMRegressor, LGBMRanker):
+        update_registered_converter(
+            model,
+            f"Modelyard{model.__name__}",
+            numbers,
+            or_else(lightgbm_converter.regressor, theirs),
+            options={"split": None},
+        )
+
+
+def _register_xgboost(classes: Any, numbers: Any) -> None:
+    from onnxmltools.convert.xgboost.operator_converters.XGBoost import convert_xgboost
+    from skl2onnx import update_registered_converter
+    from xgboost import XGBClassifier, XGBRegressor, XGBRFClassifier, XGBRFRegressor
+
+    for model in (XGBClassifier, XGBRFClassifier):
+        update_registered_converter(
+            model, f"XGBoost{model.__name__}", classes, convert_xgboost, options=_CLASSIFIER_OPTIONS
+        )
+    for model in (XGBRegressor, XGBRFRegressor):
+        update_registered_converter(model, f"XGBoost{model.__name__}", numbers, convert_xgboost)
+
+
+def _no_other(scope: Any, operator: Any, container: Any) -> None:
+    raise NotImplementedError("no converter for this form of LightGBM model")

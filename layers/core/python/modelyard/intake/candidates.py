@@ -96,6 +96,7 @@ def convert(estimator: Any, signature: Signature, candidate: Candidate, names: l
         graphs.double_trees(proto, round_input=candidate.round_trees)
     elif candidate.round_trees:
         raise CannotConvert("the graph has no trees")
+    graphs.true_types(proto)
     graphs.strip(proto)
     return Converted(proto, inputs, _graph_outputs(signature, [value.name for value in proto.graph.output]))
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from modelyard.intake.ensembles import NotExpressible
 from modelyard.intake.nodes import Converter, Graph, or_else
+from modelyard.serving.feeds import MISSING_TEXT
 
 _ML = "ai.onnx.ml"
 
@@ -53,11 +54,16 @@ def _shape_or_else(ours: Callable[[Any], None], theirs: Any) -> Callable[[Any], 
 
 def _imputer(scope: Any, operator: Any, container: Any) -> None:
     model = operator.raw_operator
+    if model.add_indicator:
+        raise NotExpressible("an indicator")
     statistics = np.asarray(model.statistics_)
+    if all(_is_string(variable) for variable in operator.inputs):
+        _impute_texts(Graph(scope, operator, container), operator, statistics)
+        return
     marker = model.missing_values
     numeric = statistics.dtype.kind in "fiu" and _doubles(operator)
-    if not numeric or not isinstance(marker, int | float) or model.add_indicator:
-        raise NotExpressible("text, or an indicator")
+    if not numeric or not isinstance(marker, int | float):
+        raise NotExpressible("numbers in another form")
     if np.isnan(statistics.astype(np.float64)).any():
         raise NotExpressible("columns that are dropped")
     graph = Graph(scope, operator, container)
@@ -71,6 +77,20 @@ def _imputer(scope: Any, operator: Any, container: Any) -> None:
     replacement = graph.constant(statistics.astype(np.float64).reshape(1, -1))
     graph.add("Where", [missing, replacement, values], [filled], op_version=16)
     graph.finish(filled, operator.outputs[0])
+
+
+def _impute_texts(graph: Graph, operator: Any, statistics: np.ndarray) -> None:
+    """Only what is missing is filled in; a text that stands for a missing value stays with the original."""
+    marker = operator.raw_operator.missing_values
+    if not (marker is None or marker != marker) or not all(isinstance(v, str) for v in statistics.tolist()):
+        raise NotExpressible("a text that stands for a missing value")
+    names = [variable.full_name for variable in operator.inputs]
+    values = graph.concat(names)
+    missing = graph.name("missing")
+    gap = graph.constant(np.array([[MISSING_TEXT]], dtype=object))
+    graph.add("Equal", [values, gap], [missing], op_version=19)
+    replacement = graph.constant(statistics.astype(object).reshape(1, -1))
+    graph.add("Where", [missing, replacement, values], [operator.outputs[0].full_name], op_version=16)
 
 
 # --- categories
@@ -143,8 +163,8 @@ def _hot_texts(graph: Graph, column: str, categories: np.ndarray) -> str:
 
 
 def _texts(categories: np.ndarray) -> list[str]:
-    """The categories as the graph meets them: a missing string arrives as the empty one."""
-    texts = ["" if value is None or value != value else value for value in categories.tolist()]
+    """The categories as the graph meets them: a missing string arrives as `MISSING_TEXT`."""
+    texts = [MISSING_TEXT if v is None or v != v else v for v in categories.tolist()]
     if not all(isinstance(text, str) for text in texts) or len(set(texts)) != len(texts):
         raise NotExpressible("categories that are not all different strings")
     return texts

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from modelyard.intake import schema
-from modelyard.intake.estimators import OUTPUTS, call, plain
+from modelyard.intake.estimators import call, plain
 from modelyard.intake.facts import Fact, parts, read, vectorizes
 from modelyard.intake.frames import native_input, records
 from modelyard.intake.rows import DOMAINS, Rows
@@ -23,6 +22,9 @@ MAX_COLUMNS = 30_000  # what a signature can list within the 6 MB of an answer
 _HASHERS = {"FeatureHasher", "MultiLabelBinarizer"}
 _TARGET_ENCODERS = {"LabelEncoder", "LabelBinarizer"}
 _LIBRARIES = {"sklearn": "scikit-learn", "lightgbm": "lightgbm", "xgboost": "xgboost"}
+
+
+Inputs = tuple[Any, list[Column], list[Fact], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,18 @@ class Described:
 
 def describe(estimator: Any, report: StaticReport) -> Described:
     """Raises `Refused` where the estimator cannot be asked for anything or does not answer a single row."""
-    layout, columns, facts, named = inputs_of(estimator)
+    inputs = inputs_of(estimator)
+    try:
+        return _describe(estimator, report, inputs)
+    except Refused:
+        everything = inputs_of(estimator, unused=True)
+        if len(everything[1]) == len(inputs[1]):
+            raise
+        return _describe(estimator, report, everything)
+
+
+def _describe(estimator: Any, report: StaticReport, inputs: Inputs) -> Described:
+    layout, columns, facts, named = inputs
     signature = Signature(
         estimator=_class_name(estimator),
         task=_task(estimator),
@@ -67,8 +80,11 @@ def describe(estimator: Any, report: StaticReport) -> Described:
 # --- inputs
 
 
-def inputs_of(estimator: Any) -> tuple[Any, list[Column], list[Fact], bool]:
-    """Layout, columns, what is known of each, and whether they were named in training."""
+def inputs_of(estimator: Any, *, unused: bool = False) -> Inputs:
+    """Layout, columns, what is known of each, and whether they were named in training.
+
+    Columns of a frame that the model drops are left out, unless `unused` asks for them.
+    """
     first = _first(estimator)
     kind = type(first).__name__
     if kind == "DictVectorizer":
@@ -93,7 +109,7 @@ def inputs_of(estimator: Any) -> tuple[Any, list[Column], list[Fact], bool]:
         raise Refused("input", f"the model takes {width} columns; at most {MAX_COLUMNS} can be served.")
     facts = read(estimator, width, names)
     columns = [_column(names[i] if names else f"x{i}", fact) for i, fact in enumerate(facts)]
-    if names and isinstance_name(first, "ColumnTransformer"):
+    if names and not unused and any(fact.used for fact in facts):
         used = [index for index, fact in enumerate(facts) if fact.used]
         columns, facts = [columns[i] for i in used], [facts[i] for i in used]
     return ("frame" if names else "matrix"), columns, facts, bool(names)
@@ -389,6 +405,3 @@ def _skew(signature: Signature) -> list[str]:
             )
     return warnings
 
-
-assert set(OUTPUTS) >= {name for names in _WANTED.values() for name in names}
-assert math.isnan(Fact().missing)

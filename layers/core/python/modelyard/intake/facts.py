@@ -57,10 +57,16 @@ def read(estimator: Any, width: int, names: Sequence[str] | None = None, depth: 
         if known(estimator):
             return reader(estimator, width, names, depth)
     facts = _leaf(estimator, width)
-    for part in parts(estimator):
-        theirs = getattr(part, "n_features_in_", width)
-        if theirs == width:
-            _merge(facts, read(part, width, names, depth + 1))
+    inside = [
+        read(part, width, names, depth + 1)
+        for part in parts(estimator)
+        if getattr(part, "n_features_in_", width) == width
+    ]
+    for found in inside:
+        _merge(facts, found)
+    for index, fact in enumerate(facts):
+        # A column that no part uses is one that a ColumnTransformer drops.
+        fact.used = not inside or any(found[index].used for found in inside)
     return facts
 
 
@@ -91,13 +97,17 @@ def _pipeline(estimator: Any, width: int, names: Sequence[str] | None, depth: in
     """Facts of the first step, and of later ones as long as every step before keeps columns one to one."""
     facts = [Fact() for _ in range(width)]
     undo: list[Any] = []
+    first = True
     for _, step in estimator.steps:
         if step is None or step == "passthrough":
             continue
         found = read(step, width, names, depth + 1)
         for before in reversed(undo):
             _unscale(before, found)
-        _merge(facts, found)
+        if first:
+            facts, first = found, False
+        else:
+            _merge(facts, found)
         if not _one_to_one(step, width):
             break
         undo.append(step)

@@ -45,6 +45,23 @@ def double_trees(model: Any, *, round_input: bool) -> None:
     model.graph.node.extend(nodes)
 
 
+def true_types(model: Any) -> None:
+    """Declare graph outputs as what their nodes yield.
+
+    The converter guesses types while it parses, before it knows that a column of doubles joins in later.
+    """
+    from onnx import shape_inference
+
+    del model.graph.value_info[:]
+    declared = {value.name: value.type.tensor_type.elem_type for value in model.graph.output}
+    for value in model.graph.output:
+        value.ClearField("type")
+    inferred = shape_inference.infer_shapes(model, check_type=False, strict_mode=False)
+    found = {v.name: v.type.tensor_type.elem_type for v in inferred.graph.output}
+    for value in model.graph.output:
+        value.type.tensor_type.elem_type = found.get(value.name) or declared[value.name]
+
+
 def reshaped(model: Any, output: str, served: tuple[int, ...], wanted: tuple[int, ...]) -> str | None:
     """Give a graph output the estimator's own shape; returns the output's name then, or None if it cannot be done.
 

@@ -52,8 +52,9 @@ class Model:
         estimator = loading.load(path, gate.scan(path, limits), limits)
         single_thread(estimator)
         described = Signature.from_json(signature)
-        facts = inputs_of(estimator)[2]
-        missing = [fact.missing for fact in facts] if len(facts) == len(described.columns) else None
+        found = (inputs_of(estimator)[2], inputs_of(estimator, unused=True)[2])
+        fitting = [facts for facts in found if len(facts) == len(described.columns)]
+        missing = [fact.missing for fact in fitting[0]] if fitting else None
         return cls(estimator, described, missing)
 
     def answer(self, columns: list[list[Any]], outputs: list[str]) -> dict[str, Any]:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 Columns = Sequence[Sequence[Any]]
 """A batch, column-major, in the order of `Signature.columns`: lists, tuples or 1-D arrays; None = missing."""
 
+MISSING_TEXT = "\ufdd0"
+"""A missing string in a tensor: a code point that Unicode keeps free of characters, so that no text is equal to it."""
+
 _DTYPES: dict[str, type] = {
     "float": np.float32,
     "double": np.float64,
@@ -24,7 +27,7 @@ _DTYPES: dict[str, type] = {
 def build_feeds(signature: Signature, columns: Columns) -> dict[str, np.ndarray]:
     """The graph's input tensors, shape (rows, columns of that input), or (rows,) where its rank is 1.
 
-    Missing numbers become NaN, missing strings the empty string. Values must already fit their column's kind
+    Missing numbers become NaN, missing strings `MISSING_TEXT`. Values must already fit their column's kind
     (`serving.decoding` sees to it); what does not fit raises `ValueError`, `TypeError` or `OverflowError`.
     """
     if signature.onnx is None:
@@ -58,5 +61,7 @@ def _strings(columns: list[Sequence[Any]]) -> np.ndarray:
     tensor = np.empty((len(columns), len(columns[0]) if columns else 0), dtype=object)
     for index, column in enumerate(columns):
         # NaN is the only value that differs from itself.
-        tensor[index] = ["" if value is None or value != value else value for value in column]
+        tensor[index] = [
+            MISSING_TEXT if value is None or value != value else value for value in column
+        ]
     return tensor
