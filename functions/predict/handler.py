@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 # Imported while Lambda initialises, at full speed and before any snapshot, not during the first request.
 import onnxruntime  # noqa: F401
 from modelyard.composition import HotComposition
@@ -18,4 +20,10 @@ def make_handler(composition: HotComposition) -> LeanApp:
     )
 
 
-handler = make_handler(HotComposition())
+services = HotComposition()
+handler = make_handler(services)
+
+with suppress(ImportError):  # only Lambda has it, and only there are snapshots restored
+    from snapshot_restore_py import register_after_restore
+
+    register_after_restore(services.after_restore)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ import numpy as np
 from modelyard.composition import HotComposition
 from modelyard.kit.ids import new_id
 from modelyard.kit.resp import Connection
+from modelyard.serving.artifacts import ArtifactStore
 from modelyard.serving.models import ModelCache
 from modelyard.serving.route import Route, VersionRoute
 from modelyard.serving.runtime import NativeRuntime
@@ -198,9 +200,11 @@ class Registered:
         return f"/predict/{self.route.model_id}"
 
 
-def register(objects: FakeObjects, user_id: str, *models: Trained, default: int = 1) -> Registered:
+def register(
+    objects: FakeObjects, user_id: str, *models: Trained, default: int = 1, model_id: str | None = None
+) -> Registered:
     """Puts the files of versions 1, 2, … in place and makes their route."""
-    model_id = new_id("mdl")
+    model_id = model_id or new_id("mdl")
     versions = {}
     for number, trained in enumerate(models, start=1):
         prefix = f"models/{user_id}/{model_id}/v{number}"
@@ -246,36 +250,63 @@ class FakeRoutes:
         self.add(registered)
 
 
+class CountingConnection(Connection):
+    """Counts what goes over the socket, and can be cut off."""
+
+    away = False
+
+    def reset(self) -> None:
+        self.sends = 0
+        self.commands: list[str] = []
+
+    def _send_and_read(self, data: bytes, replies: int) -> list[Any]:
+        if self.away:
+            raise ConnectionRefusedError
+        self.sends += 1
+        self.commands += [part.split(b"\r\n")[1].decode() for part in data.split(b"\r\n$", 1)[1:]]
+        return super()._send_and_read(data, replies)
+
+
 class ServingComposition(LocalComposition, HotComposition):
-    """`HotComposition` over a given Redis, fake objects and fake routes."""
+    """`HotComposition` over a given Redis, fake objects, fake routes and a fake sandbox (`native_answer`)."""
 
     def __init__(
-        self,
-        redis_settings: Callable[[], Mapping[str, Any]],
-        folder: Path,
-        *,
-        invoke: Callable[[dict[str, Any], str, float], dict[str, Any]] | None = None,
-        **collaborators: Any,
+        self, redis_settings: Callable[[], Mapping[str, Any]], folder: Path, **collaborators: Any
     ) -> None:
-        from modelyard.serving.artifacts import ArtifactStore
-
-        self.objects = FakeObjects()
+        self._settings, self._folder = redis_settings, folder
+        connection = CountingConnection(redis_settings)
+        connection.reset()
+        super().__init__(**{"redis": connection, "routes": FakeRoutes()} | collaborators)
+        self.objects: FakeObjects
+        self.__dict__.setdefault("objects", FakeObjects())
+        self.native_answer: dict[str, Any] = {}
         self.native_calls: list[tuple[dict[str, Any], str, float]] = []
+        self.model_cache = ModelCache(ArtifactStore(self.objects.get, folder), self._native_runtime)
 
-        def native(payload: dict[str, Any], tenant: str, seconds: float) -> dict[str, Any]:
+    def cold(self) -> ServingComposition:
+        """A new environment of the same platform."""
+        folder = self._folder.with_name(new_id("tmp"))
+        return ServingComposition(self._settings, folder, objects=self.objects, routes=self.routes)
+
+    def count(self) -> CountingConnection:
+        """Counts from now on; what was posted is waited for first."""
+        self.redis.ping()
+        self.redis.reset()
+        return self.redis
+
+    @contextmanager
+    def redis_away(self) -> Iterator[None]:
+        self.redis.away = True
+        yield
+        self.redis.away = False
+
+    def _native_runtime(self, signature: Signature, version: VersionRoute, tenant: str) -> NativeRuntime:
+        def invoke(payload: dict[str, Any], tenant: str, seconds: float) -> dict[str, Any]:
             self.native_calls.append((payload, tenant, seconds))
-            assert invoke is not None
-            return invoke(payload, tenant, seconds)
+            return self.native_answer
 
-        cache = ModelCache(
-            ArtifactStore(self.objects.get, folder),
-            lambda signature, version, tenant: NativeRuntime(
-                signature, version, tenant=tenant, presign=self.objects.presigned_get, invoke=native
-            ),
-        )
-        super().__init__(
-            redis=Connection(redis_settings), routes=FakeRoutes(), model_cache=cache, **collaborators
-        )
+        presign = self.objects.presigned_get
+        return NativeRuntime(signature, version, tenant=tenant, presign=presign, invoke=invoke)
 
 
 def token_for(composition: LocalComposition, user_id: str, **claims: Any) -> dict[str, str]:

@@ -15,7 +15,10 @@ from modelyard.kit.secrets import Secrets
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-    from modelyard.accounts.admission import Admitter
+    from modelyard.accounts.admission import Admitter, Caller
+    from modelyard.accounts.audit import Audit, Origin
+    from modelyard.accounts.key_service import ApiKeys
+    from modelyard.accounts.keys import KeyRecord
     from modelyard.accounts.passwords import Passwords
     from modelyard.accounts.revocation import Revocations
     from modelyard.accounts.service import Accounts
@@ -37,10 +40,11 @@ if TYPE_CHECKING:
     from modelyard.registry.routes import RouteBook
     from modelyard.registry.sweep import UploadSweep
     from modelyard.registry.uploads import Uploads
-    from modelyard.telemetry.ingest import RecordWriter
     from modelyard.serving.engine import Engine
     from modelyard.serving.models import ModelCache
+    from modelyard.serving.routing import RouteTable
     from modelyard.serving.runtime import Invoke
+    from modelyard.telemetry.ingest import RecordWriter
     from modelyard.telemetry.readiness import Readiness
 
 
@@ -89,8 +93,14 @@ class Composition:
     @cached_property
     def admitter(self) -> Admitter:
         from modelyard.accounts.admission import Admitter
+        from modelyard.accounts.keyring import KeyRing
 
-        return Admitter(self.tokens, self.redis)
+        return Admitter(self.tokens, self.redis, keys=KeyRing(self._load_key, self.redis))
+
+    def _load_key(self, user_id: str, key_id: str) -> KeyRecord | None:
+        from modelyard.accounts.key_service import load_record
+
+        return load_record(self.database, user_id, key_id)
 
     @cached_property
     def throttle(self) -> Throttle:
@@ -104,15 +114,26 @@ class Composition:
 
         return Passwords()
 
-    def accounts(self, unit: Session) -> Accounts:
+    def audit(self, unit: Session, origin: Origin, actor: Caller | None = None) -> Audit:
+        from modelyard.accounts.audit import Audit
+
+        return Audit(unit, origin, actor)
+
+    def accounts(self, unit: Session, origin: Origin, actor: Caller | None = None) -> Accounts:
         from modelyard.accounts.service import Accounts
 
-        return Accounts(unit, self.passwords)
+        return Accounts(unit, self.audit(unit, origin, actor), passwords=self.passwords)
 
-    def sessions(self, unit: Session) -> Sessions:
+    def sessions(self, unit: Session, origin: Origin, actor: Caller | None = None) -> Sessions:
         from modelyard.accounts.sessions import Sessions
 
-        return Sessions(unit, passwords=self.passwords, tokens=self.tokens)
+        audit = self.audit(unit, origin, actor)
+        return Sessions(unit, audit, origin=origin, passwords=self.passwords, tokens=self.tokens)
+
+    def api_keys(self, unit: Session, origin: Origin, caller: Caller) -> ApiKeys:
+        from modelyard.accounts.key_service import ApiKeys
+
+        return ApiKeys(unit, caller, self.audit(unit, origin, caller))
 
     @cached_property
     def revocations(self) -> Revocations:
@@ -332,9 +353,20 @@ class HotComposition(Composition):
     @cached_property
     def engine(self) -> Engine:
         from modelyard.serving.engine import Engine
+
+        return Engine(
+            admit=self.admitter.admit, routes=self.route_table, models=self.model_cache, cache=self.redis
+        )
+
+    @cached_property
+    def route_table(self) -> RouteTable:
         from modelyard.serving.routing import RouteTable, remember_in
 
-        routes = RouteTable(
+        return RouteTable(
             lambda user_id, model_id: self.routes.load(user_id, model_id), remember_in(self.redis)
         )
-        return Engine(admit=self.admitter.admit, routes=routes, models=self.model_cache, cache=self.redis)
+
+    def after_restore(self) -> None:
+        """What a snapshot must not carry over: a dead connection, routes of another day."""
+        self.redis.close()
+        self.route_table.expire()

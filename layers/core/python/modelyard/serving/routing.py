@@ -80,6 +80,11 @@ class RouteTable:
             self._remember(route)
         return self._keep_entry(key, _Entry(route, None, 0.0), self._keep)
 
+    def expire(self) -> None:
+        """Has every route asked for again at its next use, as after a snapshot was restored."""
+        for entry in self._entries.values():
+            entry.good_until = 0.0
+
     def _keep_entry(self, key: tuple[str, str], entry: _Entry, seconds: float) -> Route:
         entry.good_until = self._now() + seconds
         self._entries[key] = entry
