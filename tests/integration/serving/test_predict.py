@@ -163,7 +163,7 @@ class TestInvalid:
     def test_other_methods_and_paths(self, platform: Platform) -> None:
         registered = platform.add("logistic")
         answer = platform.api.get(registered.path)
-        assert (answer.status, answer.headers["allow"]) == (405, "POST, OPTIONS")
+        assert (answer.status, answer.headers["allow"]) == (405, "POST")
         assert platform.api.post(f"{registered.path}/more").status == 404
         assert platform.api.request("OPTIONS", registered.path).status == 204
 
@@ -176,7 +176,7 @@ class TestInvalid:
     def test_hostile_bodies_never_become_a_5xx(self, platform: Platform) -> None:
         registered = platform.add("mixed")
         bodies: list[Any] = [
-            b"\x00", b"{}", b"[]", b"null", b'"x"', b"1e9999", b'{"inputs":1e308}', b"{" * 2000, b"[" * 99_999,
+            b"\x00", b"{}", b"[]", b"null", b'"x"', b"1e999", b'{"inputs":1e308}', b"{" * 2000, b"[" * 99_999,
             '{"inputs": [["\\ud800", 1, "a"]]}', '{"records": [{"price": {}, "rooms": [], "city": null}]}',
             '{"records":[{"price": -1e308, "rooms": 9223372036854775807, "city": "\\u0000"}]}',
             '{"records": [{"price": 1, "rooms": 9223372036854775808, "city": "Bern"}]}',

@@ -133,10 +133,9 @@ class LeanApp:
             allowed.append(method)
         if not allowed:
             raise NoSuchRoute(DETAILS[404])
-        allow = ", ".join([*allowed, "OPTIONS"])
         if request.method == "OPTIONS":
-            return LeanResponse("", 204, {"allow": allow})
-        raise MethodNotAllowed(DETAILS[405], headers={"allow": allow})
+            return LeanResponse("", 204, {"allow": ", ".join([*allowed, "OPTIONS"])})
+        raise MethodNotAllowed(DETAILS[405], headers={"allow": ", ".join(allowed)})
 
     def _finish(self, request: LeanRequest, response: LeanResponse) -> dict[str, Any]:
         headers = {
