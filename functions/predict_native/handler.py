@@ -1,4 +1,6 @@
-"""Predicts with the original estimator, in a confined child per version. No permission, one tenant per environment."""
+"""Predicts with the original estimator, in a confined child per version. No permission, one tenant per
+environment.
+"""
 
 from __future__ import annotations
 

@@ -15,7 +15,9 @@ _CLASSIFIER_OPTIONS: dict[str, Any] = {"nocl": [True, False], "zipmap": [True, F
 
 
 def lightgbm_facts(estimator: Any, facts: list[Fact]) -> None:
-    """Ranges and categories from `feature_infos`; pandas categories in the order of the categorical columns."""
+    """Ranges and categories from `feature_infos`; pandas categories in the order of the categorical
+    columns.
+    """
     from modelyard.intake.facts import _finite, _span, _thin
 
     booster = estimator.booster_
@@ -102,7 +104,9 @@ def _register_lightgbm(classes: Any, numbers: Any) -> None:
 
     theirs: Any = _no_other
     if find_spec("onnxmltools") is not None:
-        from onnxmltools.convert.lightgbm.operator_converters.LightGbm import convert_lightgbm as theirs
+        from onnxmltools.convert.lightgbm.operator_converters.LightGbm import convert_lightgbm
+
+        theirs = convert_lightgbm
 
     update_registered_converter(
         LGBMClassifier,

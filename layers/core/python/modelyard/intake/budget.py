@@ -1,4 +1,6 @@
-"""Limits fitted to the Lambda function that the child runs in: it must run out of memory before the function does."""
+"""Limits fitted to the Lambda function that the child runs in: it must run out of memory before the
+function does.
+"""
 
 from __future__ import annotations
 

@@ -48,7 +48,9 @@ class Converted:
 
 
 def candidates(estimator: Any, signature: Signature) -> Iterator[Candidate]:
-    """Doubles before floats, because scikit-learn computes in doubles; distances by `CDist` where it is offered."""
+    """Doubles before floats, because scikit-learn computes in doubles; distances by `CDist` where it is
+    offered.
+    """
     distances: list[dict[str, Any]] = [{"optim": "cdist"}, {}] if offers(estimator, "optim") else [{}]
     whole = any(column.kind == "number" and column.dtype.startswith("int") for column in signature.columns)
     for options in distances:
@@ -156,7 +158,7 @@ def _graph_outputs(signature: Signature, names: list[str]) -> dict[str, str]:
     return {output: name for output, name in zip(wanted, names, strict=False) if output in signature.outputs}
 
 
-# --- options ----------------------------------------------------------------------------------------------------
+# --- options
 
 
 def everything(estimator: Any, limit: int = 2000) -> list[Any]:
@@ -229,7 +231,9 @@ def last(estimator: Any) -> Any:
 
 
 def register_converters() -> None:
-    """Our own for trees; LightGBM and XGBoost where both they and onnxmltools are installed. Once is enough."""
+    """Our own for trees; LightGBM and XGBoost where both they and onnxmltools are installed. Once is
+    enough.
+    """
     from modelyard.intake import boosters, column_converters, tree_converters
 
     column_converters.register_converters()

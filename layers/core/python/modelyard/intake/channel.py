@@ -24,7 +24,7 @@ class Channel:
         os.dup2(nowhere, 0)
         os.dup2(nowhere, 1)
         os.close(nowhere)
-        sys.stdin, sys.stdout = open(0), open(1, "w")  # noqa: SIM115, PTH123: they live as long as the process
+        sys.stdin, sys.stdout = open(0), open(1, "w")  # noqa: SIM115
 
     def confine(self) -> list[str]:
         """Read the parent's first message and apply it; returns the measures that hold."""

@@ -1,6 +1,7 @@
 """Converters for the usual preparation of columns that compute in doubles, as scikit-learn does.
 
-skl2onnx fills in missing values in float32, knows no categories that are fractions, no bins one-hot, no functions.
+skl2onnx fills in missing values in float32, knows no categories that are fractions, no bins one-hot, no
+functions.
 """
 
 from __future__ import annotations
@@ -21,8 +22,12 @@ _ML = "ai.onnx.ml"
 @cache
 def register_converters() -> None:
     """Put these in place of skl2onnx's; what they cannot express still goes to the ones that were there."""
-    from skl2onnx.common._registration import _converter_pool, _shape_calculator_pool, register_converter
-    from skl2onnx.common._registration import register_shape_calculator as register_shape
+    from skl2onnx.common._registration import (
+        _converter_pool,
+        _shape_calculator_pool,
+        register_converter,
+        register_shape_calculator as register_shape,
+    )
 
     ours: dict[str, tuple[Converter, Callable[[Any], None] | None]] = {
         "SklearnSimpleImputer": (_imputer, None),

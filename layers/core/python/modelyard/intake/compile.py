@@ -1,4 +1,4 @@
-"""An estimator to ONNX: try the candidates, keep the first that is proven, otherwise say why there is none."""
+"""An estimator to ONNX: try the candidates, keep the first that is proven, or say why there is none."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 from modelyard.intake import graphs, parity
 from modelyard.intake.candidates import Candidate, CannotConvert, Converted, candidates, convert
 from modelyard.intake.describe import Described, trained_names
+from modelyard.intake.rows import take
 from modelyard.serving.signature import OnnxGraph, Signature
 
 MAX_ONNX_BYTES = 1 << 30
@@ -88,11 +89,13 @@ def _attempt(estimator: Any, described: Described, candidate: Candidate, truth: 
 
 
 def _shaped(converted: Converted, described: Described, truth: parity.Reference) -> tuple[Signature, bytes]:
-    """The graph with outputs in the estimator's own shapes; those that do not fit are left out, but for the first."""
+    """The graph with outputs in the estimator's own shapes; those that do not fit are left out, but for the
+    first.
+    """
     proto = converted.model
     graph = OnnxGraph(inputs=converted.inputs, outputs=dict(converted.outputs))
     signature = replace(described.signature, onnx=graph)
-    probe = parity.take(truth.answers[0].family.columns, range(min(7, truth.answers[0].family.rows)))
+    probe = take(truth.answers[0].family.columns, range(min(7, truth.answers[0].family.rows)))
     session = _open(proto.SerializeToString(), signature)
     try:
         served = session.run(probe)

@@ -1,7 +1,7 @@
 """What a child process does to itself before it touches a model: nothing here can be undone by what it loads.
 
-Every measure that the system grants is taken; those it does not grant (Lambda grants no namespaces) are reported,
-not fatal, because the real boundary on AWS is a function without permissions.
+Every measure that the system grants is taken; those it does not grant (Lambda grants no namespaces) are
+reported, not fatal, because the real boundary on AWS is a function without permissions.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ class Budget:
 def apply(budget: Budget, scratch: Path) -> list[str]:
     """Confine this process; returns the names of the measures that hold.
 
-    Raises `OSError` where not even the limits of memory, time and file size can be set: then nothing may be opened.
+    Raises `OSError` where not even the limits of memory, time and file size can be set: then nothing may be
+    opened.
     """
     _limit(resource.RLIMIT_AS, budget.memory_bytes)
     _limit(resource.RLIMIT_CPU, budget.cpu_seconds)

@@ -1,4 +1,6 @@
-"""A loaded estimator, described: task, columns, outputs, classes, versions. Trial predictions settle what is unclear."""
+"""A loaded estimator, described: task, columns, outputs, classes, versions. Trial predictions settle what
+is unclear.
+"""
 
 from __future__ import annotations
 
@@ -207,7 +209,8 @@ def _width(estimator: Any, names: list[str] | None) -> int | None:
 
 def _outside_in(estimator: Any) -> list[Any]:
     """The estimator, then what it wraps, outermost first."""
-    found, stack = [], [estimator]
+    found: list[Any] = []
+    stack = [estimator]
     while stack and len(found) < 50:
         holder = stack.pop(0)
         found.append(holder)
@@ -324,8 +327,8 @@ def _answers(estimator: Any, output: str, signature: Signature, batch: Any, miss
 def _trouble(signature: Signature, trouble: BaseException | None) -> str:
     kind = type(trouble).__name__ if trouble is not None else "an answer of the wrong length"
     return (
-        f"{signature.estimator} loaded, but did not predict two ordinary rows of {len(signature.columns)} column(s) "
-        f"({kind}); save a fitted estimator, with the scikit-learn version it was trained with if possible."
+        f"{signature.estimator} loaded, but did not predict two ordinary rows of "
+        f"{len(signature.columns)} column(s) ({kind}); save a fitted estimator, with the scikit-learn version it was trained with if possible."
     )
 
 
@@ -404,4 +407,3 @@ def _skew(signature: Signature) -> list[str]:
                 f"retrain with {served} or export to ONNX where the original library is at hand"
             )
     return warnings
-

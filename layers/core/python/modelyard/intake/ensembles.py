@@ -1,4 +1,6 @@
-"""Trees laid out for ONNX: double thresholds, missing values where scikit-learn sends them, sums in its own order."""
+"""Trees laid out for ONNX: double thresholds, missing values where scikit-learn sends them, sums in its own
+order.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,9 @@ class Layout:
         values: np.ndarray,
         target: int = 0,
     ) -> None:
-        """One tree of `n` nodes. `values` has shape (n, k) and feeds the targets `target` … `target + k - 1`."""
+        """One tree of `n` nodes. `values` has shape (n, k) and feeds the targets `target` … `target + k -
+        1`.
+        """
         count = len(left)
         ids = np.arange(count)
         self.tree_ids += [self.trees] * count
@@ -55,7 +59,8 @@ class Layout:
         self.missing_true += np.where(leaf, 0, missing_left).astype(int).tolist()
         nodes, targets = np.nonzero(leaf[:, None] & (values != 0))
         first = int(np.flatnonzero(leaf)[0])
-        # Every target is named once even where all its weights are zero, so that none is left out of the result.
+        # Every target is named once even where all its weights are zero, so that none is left out of the
+        # result.
         unnamed = sorted(set(range(values.shape[1])) - set(targets[nodes == first].tolist()))
         self.weight_trees += [self.trees] * (len(nodes) + len(unnamed))
         self.weight_nodes += nodes.tolist() + [first] * len(unnamed)
@@ -68,7 +73,11 @@ class Layout:
         from onnx import TensorProto, helper
 
         order = np.lexsort((self.weight_targets, self.weight_nodes, self.weight_trees))
-        pick = lambda values: np.asarray(values)[order].tolist()  # noqa: E731
+
+        def pick(values: list[Any]) -> list[Any]:
+            picked: list[Any] = np.asarray(values)[order].tolist()
+            return picked
+
         return {
             "nodes_treeids": self.tree_ids,
             "nodes_nodeids": self.node_ids,

@@ -1,4 +1,6 @@
-"""Calling an estimator's outputs, in one shape for every kind: numbers and labels as plain arrays, row by row."""
+"""Calling an estimator's outputs, in one shape for every kind: numbers and labels as plain arrays, row by
+row.
+"""
 
 from __future__ import annotations
 

@@ -58,7 +58,8 @@ def _examine_estimator(
     tell("predicting", None)
     described = describe(estimator, report)
     native = answer | {"signature": described.signature.to_json()}
-    # From here on nothing can refuse the model: should this process die, the parent has the native description.
+    # From here on nothing can refuse the model: should this process die, the parent has the native
+    # description.
     tell("compiling", native)
     from modelyard.intake.compile import compile_and_prove, write
 

@@ -1,4 +1,6 @@
-"""What a fitted estimator shows about each of its input columns, read off its attributes; nothing is run here."""
+"""What a fitted estimator shows about each of its input columns, read off its attributes; nothing is run
+here.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ _META_LISTS = ("estimators_", "calibrated_classifiers_", "transformer_list")
 
 @dataclass(slots=True)
 class Fact:
-    """One column. `low`/`high` are bounds of the training data; `span` is merely where interesting values lie."""
+    """One column. `low`/`high` are bounds of the training data; `span` is merely where interesting values
+    lie.
+    """
 
     kind: str | None = None
     dtype: str | None = None
@@ -55,18 +59,19 @@ def read(estimator: Any, width: int, names: Sequence[str] | None = None, depth: 
         return [Fact() for _ in range(width)]
     for known, reader in _READERS:
         if known(estimator):
-            return reader(estimator, width, names, depth)
+            found: list[Fact] = reader(estimator, width, names, depth)
+            return found
     facts = _leaf(estimator, width)
     inside = [
         read(part, width, names, depth + 1)
         for part in parts(estimator)
         if getattr(part, "n_features_in_", width) == width
     ]
-    for found in inside:
-        _merge(facts, found)
+    for part_facts in inside:
+        _merge(facts, part_facts)
     for index, fact in enumerate(facts):
         # A column that no part uses is one that a ColumnTransformer drops.
-        fact.used = not inside or any(found[index].used for found in inside)
+        fact.used = not inside or any(part_facts[index].used for part_facts in inside)
     return facts
 
 
@@ -90,7 +95,7 @@ def _bare(item: Any) -> Any:
     return getattr(item, "estimator", item) if type(item).__name__ == "_CalibratedClassifier" else item
 
 
-# --- compositions -----------------------------------------------------------------------------------------------
+# --- compositions
 
 
 def _pipeline(estimator: Any, width: int, names: Sequence[str] | None, depth: int) -> list[Fact]:
@@ -138,7 +143,9 @@ _SCALERS = {
 
 
 def _unscale(step: Any, facts: list[Fact]) -> None:
-    """Bring thresholds and spans from a scaler's output back to its input; categories do not survive scaling."""
+    """Bring thresholds and spans from a scaler's output back to its input; categories do not survive
+    scaling.
+    """
     name = type(step).__name__
     if name == "SimpleImputer":
         return
@@ -222,7 +229,7 @@ def vectorizes(estimator: Any) -> bool:
     return any(vectorizes(part) for part in parts(estimator)) if hasattr(estimator, "__dict__") else False
 
 
-# --- leaves -----------------------------------------------------------------------------------------------------
+# --- leaves
 
 
 def _leaf(estimator: Any, width: int) -> list[Fact]:
@@ -367,7 +374,7 @@ def _boosters(estimator: Any, facts: list[Fact]) -> None:
         boosters.xgboost_facts(estimator, facts)
 
 
-# --- small things -----------------------------------------------------------------------------------------------
+# --- small things
 
 
 def _merge(facts: list[Fact], others: list[Fact]) -> None:

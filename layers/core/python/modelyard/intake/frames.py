@@ -14,7 +14,9 @@ Columns = Sequence[Sequence[Any]]
 
 
 def native_input(signature: Signature, columns: Columns, missing: Sequence[Any] | None = None) -> Any:
-    """The batch as the estimator wants it. `missing` says per column what stands for a missing string (nan or None)."""
+    """The batch as the estimator wants it. `missing` says per column what stands for a missing string (nan
+    or None).
+    """
     if signature.layout == "text":
         return _series(signature.columns[0], columns[0])
     if signature.layout == "records":

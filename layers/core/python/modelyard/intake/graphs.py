@@ -19,7 +19,8 @@ def _foreign(node: Any) -> bool:
 
 
 def double_trees(model: Any, *, round_input: bool) -> None:
-    """Let tree nodes take doubles: their outputs are floats by definition, so cast them for the rest of the graph.
+    """Let tree nodes take doubles: their outputs are floats by definition, so cast them for the rest of the
+    graph.
 
     `round_input` puts each value through float32 first, as scikit-learn's own trees do with their input.
     """
@@ -63,7 +64,8 @@ def true_types(model: Any) -> None:
 
 
 def reshaped(model: Any, output: str, served: tuple[int, ...], wanted: tuple[int, ...]) -> str | None:
-    """Give a graph output the estimator's own shape; returns the output's name then, or None if it cannot be done.
+    """Give a graph output the estimator's own shape; returns the output's name then, or None if it cannot
+    be done.
 
     Shapes include the rows, which come first in both.
     """

@@ -17,7 +17,8 @@ _HAND_OVER = 20.0  # seconds kept for sending the compiled model
 
 
 def run(event: dict[str, Any], limits: Limits) -> dict[str, Any]:
-    """Answer the event of docs/ARCHITECTURE.md; raises `TransferFailed` where the object store is out of reach.
+    """Answer the event of docs/ARCHITECTURE.md; raises `TransferFailed` where the object store is out of
+    reach.
 
     `ValueError` names a member that the event should have.
     """

@@ -1,4 +1,6 @@
-"""LightGBM's scikit-learn estimators in doubles: thresholds as trained, missing values where the booster sends them."""
+"""LightGBM's scikit-learn estimators in doubles: thresholds as trained, missing values where the booster
+sends them.
+"""
 
 from __future__ import annotations
 
@@ -118,5 +120,5 @@ def _missing_left(node: dict[str, Any]) -> bool:
     if node["missing_type"] == "NaN":
         return bool(node["default_left"])
     if node["missing_type"] == "None":
-        return 0.0 <= float(node["threshold"])
+        return float(node["threshold"]) >= 0.0
     raise NotExpressible("zeros that count as missing")

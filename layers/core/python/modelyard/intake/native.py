@@ -1,4 +1,6 @@
-"""Predictions with original estimators, one confined worker per version; the parent's side of `predict_native`."""
+"""Predictions with original estimators, one confined worker per version; the parent's side of
+`predict_native`.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,8 @@ class _Worker:
 class Workers:
     """Keeps workers, least recently used first out once all of them together hold more than `keep_bytes`.
 
-    Whatever a model does, `predict` answers within the request's deadline and a few hundred milliseconds; a worker
+    Whatever a model does, `predict` answers within the request's deadline and a few hundred milliseconds; a
+    worker
     that hangs, dies or answers nonsense is replaced at the next request.
     """
 
@@ -71,7 +74,9 @@ class Workers:
             self._drop(key)
 
     def _worker(self, key: str, request: dict[str, Any], deadline: float) -> _Worker | None:
-        """A loaded worker; None where its loading goes on beyond the deadline. Raises what `predict` answers."""
+        """A loaded worker; None where its loading goes on beyond the deadline. Raises what `predict`
+        answers.
+        """
         worker = self._workers.get(key)
         if worker is not None and (not worker.child.alive or worker.busy > _RETIRE_AFTER):
             self._drop(key)

@@ -1,4 +1,6 @@
-"""The child behind `predict_native`: one original estimator, opened as at its inspection, answering until it ends."""
+"""The child behind `predict_native`: one original estimator, opened as at its inspection, answering until
+it ends.
+"""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ def _scale(values: np.ndarray) -> float:
     return float(finite.max()) if finite.size and finite.max() > 0 else 1.0
 
 
-# --- the compiled side --------------------------------------------------------------------------------------------
+# --- the compiled side
 
 
 class Session:
@@ -176,7 +176,7 @@ def difference(expected: np.ndarray, served: Any, scale: float) -> float:
     return float((gap / sizes).max(initial=0.0))
 
 
-# --- speed --------------------------------------------------------------------------------------------------------
+# --- speed
 
 
 def native_row_seconds(estimator: Any, described: Described) -> float:

@@ -1,6 +1,7 @@
 """A confined child process that answers in length-bounded JSON: the parent's side.
 
-The parent never unpickles and never believes: an answer is bounded, parsed as JSON, and comes before a deadline, or
+The parent never unpickles and never believes: an answer is bounded, parsed as JSON, and comes before a
+deadline, or
 the child's whole process group is killed.
 """
 
@@ -30,7 +31,9 @@ _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NU
 
 
 class ChildDied(Exception):
-    """The child gave no answer. `kind` says why, `detail` in words; `stage` is where it stood, as it last reported."""
+    """The child gave no answer. `kind` says why, `detail` in words; `stage` is where it stood, as it last
+    reported.
+    """
 
     def __init__(self, kind: Death, detail: str, stage: str = "") -> None:
         super().__init__(f"{kind}: {detail}")
@@ -41,7 +44,8 @@ class ChildDied(Exception):
 
 def environment(scratch: Path) -> dict[str, str]:
     """A child's whole environment: where Python finds its modules, and nothing of ours."""
-    # Packages that are only reachable through the parent's own path (Lambda layers, a checkout) stay reachable.
+    # Packages that are only reachable through the parent's own path (Lambda layers, a checkout) stay
+    # reachable.
     paths = [str(Path(entry).resolve()) for entry in sys.path if entry and Path(entry).exists()]
     return {
         "PYTHONPATH": os.pathsep.join(paths),

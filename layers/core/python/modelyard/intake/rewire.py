@@ -77,7 +77,8 @@ def _simplified(estimator: Any) -> Any:
 
 
 def by_position(estimator: Any, names: Sequence[str] | None, width: int, places: Mapping[int, int]) -> Any:
-    """Every ColumnTransformer that sees the input selects by position in the graph's inputs instead of by name.
+    """Every ColumnTransformer that sees the input selects by position in the graph's inputs instead of by
+    name.
 
     `places` maps a trained column's position to its position among the graph's inputs, laid side by side.
     """

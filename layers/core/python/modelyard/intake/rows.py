@@ -14,7 +14,9 @@ from modelyard.intake.facts import Fact
 from modelyard.serving.signature import Column, Signature
 
 DOMAINS = ("any", "seen", "positive", "binary", "zero")
-"""What numbers are drawn from: some estimators take only counts, or only points near those they were trained on."""
+"""What numbers are drawn from: some estimators take only counts, or only points near those they were
+trained on.
+"""
 Batch = list[list[Any]]
 """Column-major values, as `serving.decoding` hands them on."""
 
@@ -112,9 +114,9 @@ class Rows:
     def _within(self, values: np.ndarray) -> np.ndarray:
         """Numbers brought into the domain."""
         if self.domain == "positive":
-            return np.abs(values)
+            return np.asarray(np.abs(values))
         if self.domain == "binary":
-            return np.floor(np.abs(values)) % 2
+            return np.asarray(np.floor(np.abs(values)) % 2)
         return np.zeros_like(values) if self.domain == "zero" else values
 
     def _sentence(self) -> str:

@@ -1,4 +1,6 @@
-"""Inspecting one upload from outside: a confined child does it, this side holds the clock and believes nothing."""
+"""Inspecting one upload from outside: a confined child does it, this side holds the clock and believes
+nothing.
+"""
 
 from __future__ import annotations
 

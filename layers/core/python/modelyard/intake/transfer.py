@@ -1,4 +1,6 @@
-"""Files through presigned URLs with the standard library: streamed, bounded, checked, and never without a timeout."""
+"""Files through presigned URLs with the standard library: streamed, bounded, checked, and never without a
+timeout.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,8 @@ def download(
 ) -> str:
     """Stream an object to `target`; returns its hex SHA-256.
 
-    Raises `WrongFile` where size or checksum differ from what was declared, or the object exceeds `max_bytes`;
+    Raises `WrongFile` where size or checksum differ from what was declared, or the object exceeds
+    `max_bytes`;
     `TransferFailed` where it cannot be had within `seconds`.
     """
     deadline = time.monotonic() + seconds

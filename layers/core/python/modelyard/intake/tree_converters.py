@@ -1,7 +1,10 @@
-"""Converters for trees, forests and histogram boosting that take the same branch as scikit-learn for every double.
+"""Converters for trees, forests and histogram boosting that take the same branch as scikit-learn for every
+double.
 
-skl2onnx's own converters compare in float32 or divide leaf weights before they are summed, and then flip on values
-at a threshold and on exact ties. These feed doubles, round to float32 only where scikit-learn itself does, and sum
+skl2onnx's own converters compare in float32 or divide leaf weights before they are summed, and then flip on
+values
+at a threshold and on exact ties. These feed doubles, round to float32 only where scikit-learn itself does,
+and sum
 the leaves in scikit-learn's order before dividing.
 """
 
@@ -47,7 +50,7 @@ def register_converters() -> None:
         )
 
 
-# --- converters -------------------------------------------------------------------------------------------------
+# --- converters
 
 
 def _classifier(scope: Any, operator: Any, container: Any) -> None:
@@ -64,8 +67,9 @@ def _classifier(scope: Any, operator: Any, container: Any) -> None:
     if len(model.classes_) < 2:
         raise NotExpressible("a single class")
     if binary:
-        # With two classes the runtime compares against a half instead of taking the larger sum, which is another
-        # thing on ties and for sums that are not divided yet; a third class that never wins prevents that.
+        # With two classes the runtime compares against a half instead of taking the larger sum, which is
+        # another thing on ties and for sums that are not divided yet; a third class that never wins prevents
+        # that.
         labels = {key: [*known, known[0]] for key, known in labels.items()}
     graph = Graph(scope, operator, container)
     sums = graph.name("sums")
@@ -180,7 +184,7 @@ def _isolation_forest(scope: Any, operator: Any, container: Any) -> None:
         graph.finish(scores, operator.outputs[2])
 
 
-# --- parts ------------------------------------------------------------------------------------------------------
+# --- parts
 
 
 def _trees(model: Any) -> list[Any]:

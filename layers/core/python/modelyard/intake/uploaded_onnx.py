@@ -66,8 +66,9 @@ def _inputs(report: OnnxReport) -> tuple[list[Column], list[OnnxInput]]:
         if kind is None or width is None:
             raise Refused(
                 "input",
-                f"the graph's input {value.name[:100]!r} cannot be fed with rows of a table: it must be a tensor "
-                "(float, double, int64, string or bool) of shape [rows, columns] or [rows]. Export it that way.",
+                f"the graph's input {value.name[:100]!r} cannot be fed with rows of a table: it must be "
+                "a tensor (float, double, int64, string or bool) of shape [rows, columns] or [rows]. "
+                "Export it that way.",
                 format="onnx",
             )
         rank = len(value.shape or ())
@@ -167,9 +168,9 @@ def _classes(path: Path, found: dict[str, Any], signature: Signature) -> list[An
     model = onnx.load(str(path), load_external_data=False)
     for node in model.graph.node:
         for attribute in node.attribute:
-            if attribute.name in ("classlabels_int64s", "classlabels_ints") and attribute.ints:
-                if len(attribute.ints) == probabilities.shape[1]:
-                    return list(attribute.ints)
+            integers = attribute.name in ("classlabels_int64s", "classlabels_ints")
+            if integers and len(attribute.ints) == probabilities.shape[1]:
+                return list(attribute.ints)
             if attribute.name == "classlabels_strings" and len(attribute.strings) == probabilities.shape[1]:
                 return [text.decode("utf-8", "replace") for text in attribute.strings]
     return list(range(probabilities.shape[1]))
