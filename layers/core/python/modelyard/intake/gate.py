@@ -39,3 +39,9 @@ def scan(path: Path, limits: Limits) -> StaticReport:
         raise Refused("too_deep", "the file is nested too deeply", format=kind) from None
     except MemoryError:
         raise Refused("too_large", "the file needs more memory to read than a scan may take", format=kind) from None
+    except OSError:
+        raise
+    except Exception as error:  # fail closed: what the gate does not understand does not pass
+        raise Refused(
+            "unexpected", f"the file cannot be read ({type(error).__name__}); save the model again", format=kind
+        ) from error
