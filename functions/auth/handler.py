@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Form, Response
-from modelyard.accounts.sessions import Replayed
+from modelyard.accounts.sessions import Denied, Grant
 from modelyard.accounts.throttle import LOGIN, REGISTER
+from modelyard.composition import Composition
 from modelyard.web.app import create_app, lambda_handler
 from modelyard.web.auth_schemas import (
     Credentials,
@@ -17,51 +18,57 @@ from modelyard.web.auth_schemas import (
     Registration,
     TokenPair,
 )
-from modelyard.web.dependencies import AccountCaller, AfterCommitDep, DeviceDep, ServicesDep, SessionDep
+from modelyard.web.dependencies import AccountCaller, AfterCommitDep, OriginDep, ServicesDep, SessionDep
 from modelyard.web.routing import PUBLIC, Router
 
 router = Router(tags=["auth"], max_body_size=16 * 1024)
 
 
+def granted(outcome: Grant | Denied, services: Composition) -> TokenPair:
+    """The tokens, or the problem: raised only now that what it changed is committed."""
+    if isinstance(outcome, Denied):
+        if outcome.revoke is not None:
+            services.revocations.publish(outcome.revoke.user_id, [outcome.revoke.id])
+        raise outcome.problem
+    return TokenPair.model_validate(outcome)
+
+
 @router.post("/auth/register", status_code=201, dependencies=[PUBLIC])
 async def register(
-    body: Registration, services: ServicesDep, session: SessionDep, device: DeviceDep
+    body: Registration, services: ServicesDep, session: SessionDep, origin: OriginDep
 ) -> Registered:
     """Registers a user. The answer is the same whether or not the address has an account already."""
-    services.throttle.check(REGISTER, ip=device.ip, account=body.email)
-    services.accounts(session).register(email=body.email, password=body.password, name=body.name)
+    services.throttle.check(REGISTER, ip=origin.ip, account=body.email)
+    services.accounts(session, origin).register(email=body.email, password=body.password, name=body.name)
     return Registered(email=body.email, name=body.name)
 
 
 @router.post("/auth/login", dependencies=[PUBLIC])
-async def login(
-    body: Credentials, services: ServicesDep, session: SessionDep, device: DeviceDep
-) -> TokenPair:
+async def login(body: Credentials, services: ServicesDep, origin: OriginDep) -> TokenPair:
     """Begins a session: an access token for 30 minutes and a refresh token for 7 days."""
-    services.throttle.check(LOGIN, ip=device.ip, account=body.email)
-    grant = services.sessions(session).login(email=body.email, password=body.password, device=device)
+    services.throttle.check(LOGIN, ip=origin.ip, account=body.email)
+    with services.database.transaction() as session:
+        outcome = services.sessions(session, origin).login(email=body.email, password=body.password)
+    pair = granted(outcome, services)
     services.throttle.forgive(LOGIN, account=body.email)
-    return TokenPair.model_validate(grant)
+    return pair
 
 
 @router.post("/auth/token", dependencies=[PUBLIC])
 async def token(
-    form: Annotated[PasswordGrant, Form()], services: ServicesDep, session: SessionDep, device: DeviceDep
+    form: Annotated[PasswordGrant, Form()], services: ServicesDep, origin: OriginDep
 ) -> TokenPair:
     """The OAuth2 password form: what Authorize in the documentation sends."""
     credentials = Credentials(email=form.username, password=form.password)
-    return await login(credentials, services, session, device)
+    return await login(credentials, services, origin)
 
 
 @router.post("/auth/refresh", dependencies=[PUBLIC])
-async def refresh(body: Refresh, services: ServicesDep, device: DeviceDep) -> TokenPair:
+async def refresh(body: Refresh, services: ServicesDep, origin: OriginDep) -> TokenPair:
     """New tokens for a refresh token, which is good once: used again, it ends its session."""
     with services.database.transaction() as session:
-        outcome = services.sessions(session).refresh(body.refresh_token, device=device)
-    if isinstance(outcome, Replayed):  # the session's end is committed before anybody is told
-        services.revocations.publish(outcome.user_id, [outcome.session_id])
-        raise outcome.problem()
-    return TokenPair.model_validate(outcome)
+        outcome = services.sessions(session, origin).refresh(body.refresh_token)
+    return granted(outcome, services)
 
 
 @router.post("/auth/logout", status_code=204)
@@ -70,10 +77,11 @@ async def logout(
     services: ServicesDep,
     session: SessionDep,
     after: AfterCommitDep,
+    origin: OriginDep,
     body: Logout | None = None,
 ) -> Response:
     """Ends this session, or all sessions, at once: access tokens are refused from now on."""
-    sessions = services.sessions(session)
+    sessions = services.sessions(session, origin, caller)
     if body is not None and body.everywhere:
         ended = sessions.end_all(caller.user_id, reason="logout_everywhere")
     else:

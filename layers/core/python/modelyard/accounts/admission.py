@@ -15,10 +15,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from modelyard.accounts.keyring import KeyRing, Known, refused
+from modelyard.accounts.keys import KeyRefused, PresentedKey, parse, record_key
 from modelyard.accounts.limits import PER_MINUTE, WINDOW_LUA, LocalWindows, Policy, Rate, seconds
 from modelyard.accounts.scripts import Script, ScriptRunner
 from modelyard.accounts.tokens import TokenRefused, Tokens
-from modelyard.kit.errors import TooManyRequests, Unauthorized
+from modelyard.kit.errors import Forbidden, TooManyRequests, Unauthorized
 from modelyard.kit.redis import RedisCommands
 
 PREDICT = "predict"
@@ -36,23 +38,30 @@ SCOPES = {
     ACCOUNT: "Manage the own account",
     ADMIN: "Manage users",
 }
+KEY_SCOPES = (PREDICT, READ_MODELS, WRITE_MODELS, JOBS, ADMIN)
 _USER_SCOPES = frozenset({PREDICT, READ_MODELS, WRITE_MODELS, JOBS, ACCOUNT})
-_ROLE_SCOPES = {"user": _USER_SCOPES, "admin": _USER_SCOPES | {ADMIN}}
+ROLE_SCOPES = {"user": _USER_SCOPES, "admin": _USER_SCOPES | {ADMIN}}
+INSUFFICIENT = {"WWW-Authenticate": 'Bearer realm="modelyard", error="insufficient_scope"'}
+_REVOKED, _CHANGED = 1, 3
+_NEVER = b"?"  # no record reads like this
 
-# KEYS: window, revoked, blocked, quota, then the caller's lookups. ARGV: quota, window in microseconds.
-# Returns status (0 go on, 1 revoked, 2 limited), quota, used, microseconds until reset, then the values.
+# KEYS: window, revoked, blocked, quota, record of the API key, then the caller's lookups. ARGV: quota,
+# window in microseconds, the key's record as this process knows it ('' for a token: there is none). Returns
+# status, quota, used, microseconds until reset, then the values of the lookups. Status: 0 go on, 1 revoked,
+# 2 limited; 3: the record is another one, which comes second (nothing is counted then).
 _ADMIT = Script(
     WINDOW_LUA
     + """
 local found = redis.call('MGET', unpack(KEYS, 2))
 if found[1] or found[2] then return {1, 0, 0, 0} end
+if ARGV[3] ~= '' and found[4] ~= ARGV[3] then return {3, found[4] or ''} end
 local quota = found[3] and tonumber(found[3]) or tonumber(ARGV[1])
 local window = tonumber(ARGV[2])
 local fits, used, reset = window_of(KEYS[1], quota, window, now)
 if not fits then return {2, quota, used, reset} end
 count_in(KEYS[1], window, now)
 local answer = {0, quota, used + 1, reset}
-for i = 4, #found do answer[i + 1] = found[i] end
+for i = 5, #found do answer[i] = found[i] end
 return answer
 """
 )
@@ -60,13 +69,22 @@ return answer
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls. `credential_id` is the session (kind `token`) or the API key (kind `key`)."""
+    """Who calls. `credential_id` is the session (kind `token`) or the API key (kind `key`), which may be good
+    for some models only.
+    """
 
     user_id: str
     role: str
     scopes: frozenset[str]
     credential_id: str
     kind: Literal["token", "key"] = "token"
+    models: frozenset[str] | None = None  # None: all of the user's
+    quota: int | None = None  # requests a minute, where it is not everybody's
+
+    def check_model(self, model_id: str) -> None:
+        """Raises `Forbidden` where this credential is for other models."""
+        if self.models is not None and model_id not in self.models:
+            raise Forbidden("This API key is limited to other models.", headers=INSUFFICIENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +99,10 @@ class Admission:
     cache_up: bool = True
 
 
+Lookups = Callable[[Caller], Sequence[str]]
+"""Redis keys that the caller's request needs anyway."""
+
+
 class Admitter:
     """Admits requests. One instance per environment."""
 
@@ -89,35 +111,77 @@ class Admitter:
         tokens: Tokens,
         redis: RedisCommands,
         *,
+        keys: KeyRing | None = None,
         policy: Policy = PER_MINUTE,
         local: LocalWindows | None = None,
     ) -> None:
         self._tokens = tokens
         self._scripts = ScriptRunner(redis)
+        self._keys = keys
         self._policy = policy
         self._local = local or LocalWindows()
 
-    def admit(
-        self,
-        headers: Mapping[str, str],
-        *,
-        lookups: Callable[[Caller], Sequence[str]] | None = None,
-    ) -> Admission:
+    def admit(self, headers: Mapping[str, str], *, lookups: Lookups | None = None) -> Admission:
         """Admits the request with these headers (names in lower case).
 
         `lookups` names Redis keys to read in the same trip; each must carry the caller's hash tag
         `{user_id}`. Raises `Unauthorized` (no or no good credential) or `TooManyRequests`.
         """
+        key = headers.get("x-api-key")
+        if key and headers.get("authorization"):
+            raise Unauthorized("Send one credential: either Authorization or X-API-Key.")
+        if key:
+            return self._admit_key(parse(key), lookups)
         caller = self.identify(headers)
         names = tuple(lookups(caller)) if lookups is not None else ()
-        answer = self._ask(caller, names)
+        return self._judge(caller, names, self._ask(caller, names))
+
+    def identify(self, headers: Mapping[str, str]) -> Caller:
+        """The caller that the access token names; asks nobody."""
+        authorization = headers.get("authorization", "")
+        if not authorization:
+            raise Unauthorized("Send an access token (Authorization: Bearer …) or an API key (X-API-Key: …).")
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            raise Unauthorized("The Authorization header must read: Bearer <access_token>.")
+        claims = self._tokens.verify(token.strip())
+        scopes = ROLE_SCOPES.get(claims.role, frozenset())
+        return Caller(claims.user_id, claims.role, scopes, claims.session_id, quota=claims.quota)
+
+    def _admit_key(self, presented: PresentedKey, lookups: Lookups | None) -> Admission:
+        """One trip for a key that this process knows; a new or changed one is learnt first."""
+        if self._keys is None:
+            raise KeyRefused("API keys are not accepted here.")
+        known = self._keys.remembered(presented)
+        for _ in range(3):
+            caller = _of_key(presented, known)
+            names = tuple(lookups(caller)) if known is not None and lookups is not None else ()
+            answer = self._ask(caller, names, line=_NEVER if known is None else known.line)
+            if answer is None:
+                known = self._keys.offline(presented)
+                break
+            if int(answer[0]) != _CHANGED:
+                return self._judge(caller, names, answer)
+            known = self._keys.learn(presented, answer[1])
+        # Redis is away, or forgets at once what it is told: what was learnt has to do.
+        caller = _of_key(presented, known)
+        names = tuple(lookups(caller)) if lookups is not None else ()
+        return self._judge(caller, names, self._ask(caller, names))
+
+    def _judge(self, caller: Caller, names: Sequence[str], answer: Sequence[Any] | None) -> Admission:
+        """The script's answer as an admission; `None`: Redis is away."""
         if answer is None:
-            rate = self._local.take(caller.user_id, self._policy)
+            policy = self._policy_of(caller)
+            rate = self._local.take(caller.credential_id if caller.kind == "key" else caller.user_id, policy)
             admission = Admission(caller, rate, (None,) * len(names), cache_up=False)
         else:
             status, quota, used, reset = (int(part) for part in answer[:4])
-            if status == 1:
-                raise TokenRefused("This session has ended. Log in again.")
+            if status == _REVOKED:
+                raise (
+                    refused()
+                    if caller.kind == "key"
+                    else TokenRefused("This session has ended. Log in again.")
+                )
             policy = Policy(self._policy.name, quota, self._policy.window)
             rate = Rate(policy, status == 0, max(0, quota - used), seconds(reset))
             admission = Admission(caller, rate, tuple(answer[4:]))
@@ -125,28 +189,41 @@ class Admitter:
             raise limited(admission.rate)
         return admission
 
-    def identify(self, headers: Mapping[str, str]) -> Caller:
-        """The caller that the credential names; asks nobody."""
-        authorization = headers.get("authorization", "")
-        if not authorization:
-            raise Unauthorized("Send an access token: Authorization: Bearer <access_token>.")
-        scheme, _, token = authorization.partition(" ")
-        if scheme.lower() != "bearer" or not token.strip():
-            raise Unauthorized("The Authorization header must read: Bearer <access_token>.")
-        claims = self._tokens.verify(token.strip())
-        scopes = _ROLE_SCOPES.get(claims.role, frozenset())
-        return Caller(claims.user_id, claims.role, scopes, claims.session_id)
+    def _policy_of(self, caller: Caller) -> Policy:
+        if caller.quota is None:
+            return self._policy
+        return Policy(self._policy.name, caller.quota, self._policy.window)
 
-    def _ask(self, caller: Caller, lookups: Sequence[str]) -> list[Any] | None:
+    def _ask(self, caller: Caller, lookups: Sequence[str], *, line: bytes = b"") -> list[Any] | None:
         tag = f"{{{caller.user_id}}}"
-        keys = (
-            f"{tag}:rate:{self._policy.name}",
+        window = f"{tag}:rate:{self._policy.name}"
+        names = (
+            f"{window}:{caller.credential_id}" if caller.kind == "key" else window,
             f"{tag}:revoked:{caller.credential_id}",
             f"{tag}:blocked",
             f"{tag}:quota:{self._policy.name}",
+            record_key(caller.user_id, caller.credential_id),
             *lookups,
         )
-        return self._scripts.run(_ADMIT, keys, (self._policy.quota, self._policy.window_us))
+        policy = self._policy_of(caller)
+        return self._scripts.run(_ADMIT, names, (policy.quota, policy.window_us, line))
+
+
+def _of_key(presented: PresentedKey, known: Known | None) -> Caller:
+    """The caller of a proven key, or, before it is proven, somebody who may do nothing."""
+    if known is None:
+        return Caller(presented.user_id, "", frozenset(), presented.key_id, "key")
+    record = known.record
+    allowed = ROLE_SCOPES.get(record.role, frozenset()) - {ACCOUNT}
+    return Caller(
+        record.user_id,
+        record.role,
+        record.scopes & allowed,
+        record.key_id,
+        "key",
+        record.models,
+        record.quota,
+    )
 
 
 def limited(rate: Rate, detail: str = "") -> TooManyRequests:

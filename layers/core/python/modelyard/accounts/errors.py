@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modelyard.kit.errors import Forbidden, NotFound, Unauthorized
+from modelyard.kit.errors import Conflict, Forbidden, NotFound, Unauthorized
 
 
 class WrongCredentials(Unauthorized):
@@ -21,6 +21,14 @@ class SessionEnded(Unauthorized):
 
 class SessionNotFound(NotFound):
     code, title = "session_not_found", "No such session"
+
+
+class KeyNotFound(NotFound):
+    code, title = "api_key_not_found", "No such API key"
+
+
+class TooManyKeys(Conflict):
+    code, title = "too_many_api_keys", "Too many API keys"
 
 
 class UserNotFound(NotFound):

@@ -12,6 +12,7 @@ from datetime import timedelta
 
 from sqlalchemy.orm import Session as Unit
 
+from modelyard.accounts.keys import record_key
 from modelyard.accounts.repository import SessionRepository
 from modelyard.accounts.tokens import ACCESS_SECONDS
 from modelyard.kit.clock import Clock, utc_now
@@ -37,6 +38,19 @@ class Revocations:
             logger.warning("revocation postponed", user_id=user_id)
             return False
         return True
+
+    def forget_keys(self, user_id: str, key_ids: Iterable[str], *, revoked: bool) -> None:
+        """After keys changed: the next request reads them from PostgreSQL; revoked ones are refused
+        before that.
+        """
+        names = list(key_ids)
+        if revoked:
+            self.publish(user_id, names)
+        try:
+            if names:
+                self._redis.delete(*(record_key(user_id, name) for name in names))
+        except Exception:  # Redis is away: what it holds is gone or expires within minutes
+            logger.warning("key change postponed", user_id=user_id)
 
     def republish(self, unit: Unit) -> int:
         """Tells Redis again about everything revoked while its tokens could still be alive; for the sweep."""

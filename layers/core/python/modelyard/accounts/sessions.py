@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import hmac
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session as Unit
 
+from modelyard.accounts.audit import Audit, Origin
 from modelyard.accounts.errors import AccountSuspended, SessionEnded, SessionNotFound, WrongCredentials
 from modelyard.accounts.events import emit
 from modelyard.accounts.passwords import Passwords
@@ -17,6 +18,7 @@ from modelyard.accounts.repository import SessionRepository, UserRepository
 from modelyard.accounts.tokens import ACCESS_SECONDS, REFRESH_SECONDS, Kind, Tokens
 from modelyard.db.tables import Session, User
 from modelyard.kit.clock import Clock, utc_now
+from modelyard.kit.errors import Problem
 from modelyard.kit.hashing import sha256_hex
 from modelyard.kit.ids import is_id, new_id
 
@@ -36,75 +38,88 @@ class Grant:
 
 
 @dataclass(frozen=True, slots=True)
-class Replayed:
-    """A refresh token came back after it had been used: someone else has it. The session is ended."""
+class Denied:
+    """An answer and not an exception, because what it changed (the end of a session, an audit entry) must be
+    committed before the problem is raised. The session `revoke` must be told to admission.
+    """
 
-    user_id: str
-    session_id: str
-
-    def problem(self) -> SessionEnded:
-        return SessionEnded(
-            "This refresh token was used before, so its session has been ended. Log in again; "
-            "if you did not use it twice, change your password."
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Device:
-    """Where a session is used from, as its owner sees it in the list."""
-
-    ip: str
-    user_agent: str
+    problem: Problem
+    revoke: Session | None = None
 
 
 class Sessions:
     """The sessions service within one unit of work."""
 
-    def __init__(self, unit: Unit, *, passwords: Passwords, tokens: Tokens, clock: Clock = utc_now) -> None:
+    def __init__(
+        self,
+        unit: Unit,
+        audit: Audit,
+        *,
+        origin: Origin,
+        passwords: Passwords,
+        tokens: Tokens,
+        clock: Clock = utc_now,
+    ) -> None:
+        self._audit = audit
+        self._origin = origin
         self._users = UserRepository(unit)
         self._sessions = SessionRepository(unit)
         self._passwords = passwords
         self._tokens = tokens
         self._clock = clock
 
-    def login(self, *, email: str, password: str, device: Device) -> Grant:
-        """Begins a session; raises `WrongCredentials` (whichever of the two was wrong) or
-        `AccountSuspended`.
+    def login(self, *, email: str, password: str) -> Grant | Denied:
+        """Begins a session; denied where either was wrong (the answer does not say which) or the account is
+        suspended.
         """
         user = self._users.by_email(email)
         hashed = user.password_hash if user is not None and user.status != "deleted" else None
         if not self._passwords.matches(password, hashed) or user is None:
-            raise WrongCredentials("Email or password is wrong.")
+            self._refused("session.login", user, reason="wrong_credentials")
+            return Denied(WrongCredentials("Email or password is wrong."))
         if user.status == "suspended":
-            raise AccountSuspended("An administrator has suspended this account.")
+            self._refused("session.login", user, reason="suspended")
+            return Denied(AccountSuspended("An administrator has suspended this account."))
         if self._passwords.is_weak(user.password_hash):
             user.password_hash = self._passwords.hash(password)
-        return self._begin(user, device)
+        return self._begin(user)
 
-    def refresh(self, token: str, *, device: Device) -> Grant | Replayed:
-        """Exchanges a refresh token for new tokens; it is good once.
-
-        `Replayed` is an answer and not an exception, because the end of the session must be committed. Raises
-        `TokenRefused`, `SessionEnded` or `AccountSuspended`.
+    def refresh(self, token: str) -> Grant | Denied:
+        """Exchanges a refresh token for new tokens; it is good once, and used again it ends its session.
+        Raises `TokenRefused` for what is no refresh token of ours.
         """
         claims = self._tokens.verify(token, kind="refresh")
         now = self._clock()
         session = self._sessions.lock(claims.session_id, claims.user_id)
         if session is None or session.revoked_at is not None or session.expires_at <= now:
-            raise SessionEnded("This session has ended. Log in again.")
+            return Denied(SessionEnded("This session has ended. Log in again."))
         if not hmac.compare_digest(session.refresh_hash, _digest(token)):
-            session.revoked_at, session.revoked_reason = now, "refresh_replayed"
-            emit("session.refresh_replayed", user_id=claims.user_id, session_id=session.id, ip=device.ip)
-            return Replayed(claims.user_id, session.id)
+            return self._replayed(session, now)
         user = self._users.by_id(claims.user_id)
         if user is None or user.status != "active":
-            raise AccountSuspended("This account is not active.")
+            return Denied(AccountSuspended("This account is not active."))
         grant = self._grant(user, session.id)
         session.refresh_hash = _digest(grant.refresh_token)
         session.last_used_at = now
-        session.ip, session.user_agent = device.ip[:64], _printable(device.user_agent)
+        session.ip, session.user_agent = self._origin.ip[:64], _printable(self._origin.user_agent)
         session.expires_at = min(now + timedelta(seconds=REFRESH_SECONDS), session.created_at + LONGEST_LIFE)
         return grant
+
+    def _replayed(self, session: Session, now: datetime) -> Denied:
+        """A refresh token came back after it was used: somebody else has it, and nobody knows who is who."""
+        session.revoked_at, session.revoked_reason = now, "refresh_replayed"
+        self._audit.record(
+            "session.refresh", user_id=session.user_id, target=session.id, result="refused", reason="replayed"
+        )
+        emit("session.refresh_replayed", user_id=session.user_id, session_id=session.id)
+        problem = SessionEnded(
+            "This refresh token was used before, so its session has been ended. Log in again; "
+            "if you did not use it twice, change your password."
+        )
+        return Denied(problem, revoke=session)
+
+    def _refused(self, action: str, user: User | None, *, reason: str) -> None:
+        self._audit.record(action, user_id=user.id if user else None, result="refused", reason=reason)
 
     def listed(self, user_id: str) -> list[Session]:
         """The user's sessions, newest first: those that can be used and those that ended within 30 days."""
@@ -117,17 +132,17 @@ class Sessions:
             raise SessionNotFound("You have no such session.")
         if session.revoked_at is None:
             session.revoked_at, session.revoked_reason = self._clock(), reason
-            emit("session.ended", user_id=user_id, session_id=session_id, reason=reason)
+            self._audit.record("session.end", user_id=user_id, target=session_id, reason=reason)
         return [session_id]
 
     def end_all(self, user_id: str, *, reason: str, but: str | None = None) -> list[str]:
         """Ends all sessions (but one); returns the ids whose access tokens must be revoked."""
         ended = self._sessions.end_all(user_id, self._clock(), reason, but=but)
         if ended:
-            emit("session.all_ended", user_id=user_id, sessions=len(ended), reason=reason)
+            self._audit.record("session.end_all", user_id=user_id, sessions=len(ended), reason=reason)
         return ended
 
-    def _begin(self, user: User, device: Device) -> Grant:
+    def _begin(self, user: User) -> Grant:
         now = self._clock()
         grant = self._grant(user, new_id("ses"))
         self._sessions.add(
@@ -135,20 +150,25 @@ class Sessions:
                 id=grant.session_id,
                 user_id=user.id,
                 refresh_hash=_digest(grant.refresh_token),
-                ip=device.ip[:64],
-                user_agent=_printable(device.user_agent),
+                ip=self._origin.ip[:64],
+                user_agent=_printable(self._origin.user_agent),
                 created_at=now,
                 last_used_at=now,
                 expires_at=now + timedelta(seconds=REFRESH_SECONDS),
             )
         )
-        emit("session.began", user_id=user.id, session_id=grant.session_id)
+        self._audit.record("session.login", user_id=user.id, target=grant.session_id)
         return grant
 
     def _grant(self, user: User, session_id: str) -> Grant:
         def sign(kind: Kind) -> str:
             return self._tokens.sign(
-                kind=kind, user_id=user.id, session_id=session_id, role=user.role, token_id=new_id("tok")
+                kind=kind,
+                user_id=user.id,
+                session_id=session_id,
+                role=user.role,
+                token_id=new_id("tok"),
+                quota=user.requests_per_minute,
             )
 
         return Grant(user.id, session_id, sign("access"), sign("refresh"))

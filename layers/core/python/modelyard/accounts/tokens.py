@@ -58,6 +58,7 @@ class Claims:
     token_id: str
     issued_at: int
     expires_at: int
+    quota: int | None = None  # requests a minute, where an administrator set it
 
 
 class SigningKeys:
@@ -91,14 +92,16 @@ class Tokens:
         # Good tokens seen lately: a signature is computed once, key and times are asked again at every use.
         self._seen: dict[str, tuple[str, bytes, dict[str, Any]]] = {}
 
-    def sign(self, *, kind: Kind, user_id: str, session_id: str, role: str, token_id: str) -> str:
+    def sign(
+        self, *, kind: Kind, user_id: str, session_id: str, role: str, token_id: str, quota: int | None = None
+    ) -> str:
         """A new token that is good from now on for 30 minutes (access) or 7 days (refresh)."""
         import jwt
 
         kid, key = self._keys.current()
         now = int(self._now())
         lifetime = ACCESS_SECONDS if kind == "access" else REFRESH_SECONDS
-        claims = {
+        claims: dict[str, Any] = {
             "iss": ISSUER,
             "aud": AUDIENCE,
             "sub": user_id,
@@ -110,6 +113,8 @@ class Tokens:
             "nbf": now,
             "exp": now + lifetime,
         }
+        if quota is not None:
+            claims["quota"] = quota
         return jwt.encode(claims, key, algorithm="HS256", headers={"kid": kid})
 
     def verify(self, token: str, *, kind: Kind = "access") -> Claims:
@@ -156,10 +161,11 @@ class Tokens:
                 role=_text(claims["role"]),
                 kind=kind,
                 token_id=_text(claims["jti"]),
-                issued_at=_seconds(claims["iat"]),
-                expires_at=_seconds(claims["exp"]),
+                issued_at=_integer(claims["iat"]),
+                expires_at=_integer(claims["exp"]),
+                quota=_integer(claims["quota"]) if "quota" in claims else None,
             )
-            not_before = _seconds(claims["nbf"])
+            not_before = _integer(claims["nbf"])
         except (KeyError, TypeError) as error:
             raise TokenRefused("The token lacks a claim.") from error
         if now >= good.expires_at:
@@ -199,7 +205,7 @@ def _text(value: object) -> str:
     return value
 
 
-def _seconds(value: object) -> int:
+def _integer(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError
     return value

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from modelyard.accounts.key_service import NewKey
+from modelyard.accounts.keys import shown
+from modelyard.db.tables import ApiKey, Session
 from modelyard.web.fields import DisplayName, Email, GivenPassword, NewPassword, Payload, Shown
 
 
@@ -73,6 +76,49 @@ class SessionShown(Shown):
         description="`refresh_replayed`: a refresh token was used twice, so somebody else may have had it"
     )
 
+    @classmethod
+    def of(cls, row: Session, *, current: str) -> SessionShown:
+        return cls.built(row, current=row.id == current)
+
 
 class SessionList(Shown):
     items: list[SessionShown]
+
+
+Scope = Literal["predict", "models:read", "models:write", "jobs", "admin"]
+
+
+class KeyWanted(Payload):
+    name: DisplayName
+    scopes: list[Scope] = Field(min_length=1, max_length=5, description="What the key may do")
+    model_ids: list[Annotated[str, Field(max_length=30)]] | None = Field(
+        None, min_length=1, max_length=100, description="Limits the key to these models; otherwise all"
+    )
+    expires_at: AwareDatetime | None = Field(None, description="Without it the key lives until it is revoked")
+
+
+class KeyShown(Shown):
+    id: str
+    name: str
+    prefix: str = Field(description="How the key begins")
+    scopes: list[Scope]
+    model_ids: list[str] | None
+    expires_at: datetime | None
+    last_used_at: datetime | None = Field(description="To within five minutes")
+    created_at: datetime
+
+    @classmethod
+    def of(cls, row: ApiKey) -> KeyShown:
+        return cls.built(row, prefix=shown(row.id))
+
+
+class KeyCreated(KeyShown):
+    key: str = Field(description="The key itself. It is shown this once: keep it now")
+
+    @classmethod
+    def made(cls, new: NewKey) -> KeyCreated:
+        return cls.built(new.row, prefix=shown(new.row.id), key=new.text)
+
+
+class KeyList(Shown):
+    items: list[KeyShown]

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from modelyard.accounts import admission as access
 from modelyard.accounts.admission import Admission, Caller
-from modelyard.accounts.sessions import Device
+from modelyard.accounts.audit import Origin
 from modelyard.composition import Composition
 from modelyard.kit.errors import Forbidden
 from modelyard.telemetry.log import logger
@@ -59,12 +59,13 @@ async def unit_of_work(composition: ServicesDep, after: AfterCommitDep) -> Async
 SessionDep = Annotated[Session, Depends(unit_of_work, scope="function")]
 
 
-async def device_of(request: Request) -> Device:
+async def origin_of(request: Request) -> Origin:
     """Where the request comes from: the address that the gateway saw, the User-Agent that the client says."""
-    return Device(ip=RequestContext.of(request.scope).ip, user_agent=request.headers.get("user-agent", ""))
+    context = RequestContext.of(request.scope)
+    return Origin(context.ip, request.headers.get("user-agent", ""), context.request_id)
 
 
-DeviceDep = Annotated[Device, Depends(device_of)]
+OriginDep = Annotated[Origin, Depends(origin_of)]
 
 
 def admit(request: HTTPConnection) -> Admission:
@@ -91,8 +92,13 @@ async def authenticated(
     request: Request,
     required: SecurityScopes,
     _token: Annotated[object, Security(_bearer)] = None,
+    _key: Annotated[object, Security(_api_key)] = None,
 ) -> Caller:
-    """The caller, who holds every required scope."""
+    """The caller, who holds every required scope, and whose key is good for the model that the path names.
+
+    A key that is limited to some models reaches nothing that is not about a model; jobs are looked at by
+    their service, which knows the job's model.
+    """
     caller = admit(request).caller
     missing = [scope for scope in required.scopes if scope not in caller.scopes]
     if missing:
@@ -103,6 +109,11 @@ async def authenticated(
                 "WWW-Authenticate": f'Bearer realm="modelyard", error="insufficient_scope", scope="{wanted}"'
             },
         )
+    model_id = request.path_params.get("model_id")
+    if model_id is not None:
+        caller.check_model(model_id)
+    elif caller.models is not None and access.JOBS not in required.scopes:
+        raise Forbidden("This API key is limited to some models, and this is not about one of them.")
     return caller
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from typing import Annotated
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -20,6 +20,12 @@ class Shown(BaseModel):
     """A response body, filled from rows or from keywords."""
 
     model_config = ConfigDict(from_attributes=True)
+
+    @classmethod
+    def built(cls, row: object, **more: Any) -> Self:
+        """From a row's columns and what stands in no row."""
+        columns = {name: getattr(row, name) for name in cls.model_fields if hasattr(row, name)}
+        return cls.model_validate(columns | more)
 
 
 def _one_line(text: str) -> str:
