@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import contextmanager
 
 import pytest
 import redis
 from botocore.exceptions import EndpointConnectionError
+from modelyard.db.engine import Database
 from modelyard.db.tables import User
 from modelyard.intake.verdict import Limits, Refused
 from modelyard.kit.errors import Unavailable
 from modelyard.kit.ids import new_id
-from modelyard.registry.artifacts import ArtifactStore
+from modelyard.registry.artifacts import ArtifactStore, ObjectTooLarge
 from modelyard.registry.claims import Outcome
 from modelyard.registry.inspector import CompiledFile, InspectionCrashed, InspectorUnavailable
 from modelyard.registry.notifications import Arrival
@@ -315,7 +317,57 @@ def test_an_inspector_that_contradicts_the_files_is_asked_again_and_then_not_bel
     assert rows.version(announced.version_id).reason["rule"] == "inspection_crashed"
 
 
+def test_a_compiled_file_above_the_limit_is_not_served(make_registration, upload, rows):
+    _, arrival = upload()
+    assert make_registration(limits=Limits(upload_bytes=len(COMPILED) - 1)).register(arrival) is Outcome.READY
+    assert rows.versions()[0].runtime == "native"
+
+
+def test_a_compiled_file_that_changes_while_it_is_read_is_not_believed(
+    make_registration, upload, inspector, cloud, rows
+):
+    class Racing(ArtifactStore):
+        def download(self, source, target):
+            raise ObjectTooLarge
+
+    _, arrival = upload()
+    with pytest.raises(InspectionCrashed):
+        make_registration(store=Racing(cloud.s3, BUCKET)).register(arrival)
+    assert rows.versions()[0].status == "inspecting"
+
+
 # The platform's fault
+
+
+def test_postgres_away_at_the_end_is_tried_again(make_registration, registration, upload, database, clock):
+    class Flaky(Database):
+        """Answers the claim and then no more."""
+
+        units = 0
+
+        @contextmanager
+        def transaction(self):
+            type(self).units += 1
+            if self.units > 1:
+                raise Unavailable
+            with super().transaction() as session:
+                yield session
+
+    _, arrival = upload()
+    with pytest.raises(Unavailable):
+        make_registration(database=Flaky(database.bind)).register(arrival)
+    assert registration.register(arrival) is Outcome.BUSY  # it could not even give its claim back
+    clock.turn(minutes=11)
+    assert registration.register(arrival) is Outcome.READY
+
+
+def test_a_staged_file_that_cannot_be_deleted_costs_no_registration(make_registration, upload, cloud):
+    class Keeping(ArtifactStore):
+        def delete(self, key):
+            raise Unavailable
+
+    _, arrival = upload()
+    assert make_registration(store=Keeping(cloud.s3, BUCKET)).register(arrival) is Outcome.READY
 
 
 def test_an_inspector_out_of_reach_is_tried_again(registration, upload, inspector, rows):
@@ -428,6 +480,22 @@ def test_who_is_too_late_writes_nothing_even_if_nobody_came(registration, upload
     inspector.answer = slow
     assert registration.register(arrival) is Outcome.SUPERSEDED
     assert not any(key.endswith("model.joblib") for key in cloud.keys("models/"))
+
+
+def test_who_lost_the_claim_leaves_its_successors_file_alone(
+    make_registration, upload, inspector, clock, cloud, user
+):
+    announced, arrival = upload()
+    staged = f"models/{user.id}/{announced.model_id}/v1/inspected.onnx"
+
+    def slow(inspection, content):
+        clock.turn(minutes=11)
+        inspector.deliver(inspection, b"the successor's")
+        return inspector.refuse(inspection, content)
+
+    inspector.answer = slow
+    make_registration().register(arrival)
+    assert cloud.keys("models/") == {staged}
 
 
 def test_a_user_who_left_meanwhile(registration, upload, inspector, database, user, rows):

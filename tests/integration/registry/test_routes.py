@@ -94,6 +94,8 @@ def test_a_repository_shows_nobody_elses_rows(database, user, stranger, model):
         version_id = session.query(ModelVersion.id).filter_by(number=1, model_id=model).scalar()
         own, other = ModelRepository(session, user.id), ModelRepository(session, stranger.id)
         assert own.find_model(model) is not None
+        assert own.own_ids([model, new_id("mdl"), "\0"]) == {model}
+        assert other.own_ids([model]) == set()
         assert own.find_version(version_id) is not None
         assert len(own.versions(model, before=None, limit=9)) == 4
         assert other.find_model(model) is None

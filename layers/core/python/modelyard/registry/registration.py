@@ -127,7 +127,7 @@ class Registration:
             verdict = self._inspect(claim, source, sha256)
             return self._keep(claim, source, verdict)
         finally:
-            self._discard(claim.keys.staged)
+            self._discard(claim)
 
     def _source(self, claim: Claim) -> ObjectVersion:
         """The uploaded object version, its size checked."""
@@ -224,11 +224,14 @@ class Registration:
             self._check_onnx(path, self._limits, source="upload" if uploaded else "compiled")
         return sha256
 
-    def _discard(self, staged: str) -> None:
+    def _discard(self, claim: Claim) -> None:
         try:
-            self._store.delete(staged)
+            self._claims.check(claim)  # who lost the claim must not take the file from under its successor
+            self._store.delete(claim.keys.staged)
+        except Superseded:
+            pass
         except Exception:  # costs a few cents, never a registration
-            logger.exception("staged model not deleted", key=staged)
+            logger.exception("staged model not deleted", version_id=claim.version_id)
 
 
 _DROP = "Put it straight into uploads/{user_id}/{model_name}/, without further folders."

@@ -6,7 +6,7 @@ finds ids in `registry.sweep` and acts through a repository of the row's own use
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -49,6 +49,11 @@ class ModelRepository:
         if not is_id(model_id, "mdl"):
             return None  # also keeps NUL bytes and the like away from PostgreSQL
         return self._session.scalar(_locked(self._models().where(Model.id == model_id), lock))
+
+    def own_ids(self, model_ids: Iterable[str]) -> set[str]:
+        """Those of `model_ids` that are the user's."""
+        wanted = {model_id for model_id in model_ids if is_id(model_id, "mdl")}
+        return {model.id for model in self._session.scalars(self._models().where(Model.id.in_(wanted)))}
 
     def models(self, *, after: str | None, limit: int) -> Sequence[Model]:
         """Newest first; `after` is the id of the last model that was shown."""
