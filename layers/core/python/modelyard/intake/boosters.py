@@ -6,10 +6,9 @@ import json
 from functools import cache
 from importlib.util import find_spec
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from modelyard.intake.facts import Fact
+from modelyard.intake.fact import Fact, finite, span, thin
 
 _CLASSIFIER_OPTIONS: dict[str, Any] = {"nocl": [True, False], "zipmap": [True, False, "columns"]}
 
@@ -18,8 +17,6 @@ def lightgbm_facts(estimator: Any, facts: list[Fact]) -> None:
     """Ranges and categories from `feature_infos`; pandas categories in the order of the categorical
     columns.
     """
-    from modelyard.intake.facts import _finite, _span, _thin
-
     booster = estimator.booster_
     dump = booster.dump_model()
     names = dump["feature_names"]
@@ -34,7 +31,7 @@ def lightgbm_facts(estimator: Any, facts: list[Fact]) -> None:
                 facts[index].categories = list(known)
         elif info:
             facts[index].low, facts[index].high = float(info["min_value"]), float(info["max_value"])
-            facts[index].span = _span((info["min_value"], info["max_value"]))
+            facts[index].span = span((info["min_value"], info["max_value"]))
     found: dict[int, list[float]] = {}
     stack = [tree["tree_structure"] for tree in dump["tree_info"]]
     while stack:
@@ -44,13 +41,11 @@ def lightgbm_facts(estimator: Any, facts: list[Fact]) -> None:
                 found.setdefault(node["split_feature"], []).append(float(node["threshold"]))
             stack += [node["left_child"], node["right_child"]]
     for index, points in found.items():
-        facts[index].points = _thin(_finite(points))
+        facts[index].points = thin(finite(points))
 
 
 def xgboost_facts(estimator: Any, facts: list[Fact]) -> None:
     """Thresholds from the trees; categories where the booster keeps them."""
-    from modelyard.intake.facts import _finite, _span, _thin
-
     booster = estimator.get_booster()
     model = json.loads(booster.save_raw("json"))
     trees = model["learner"]["gradient_booster"].get("model", {}).get("trees", [])
@@ -62,8 +57,8 @@ def xgboost_facts(estimator: Any, facts: list[Fact]) -> None:
                 found.setdefault(feature, []).append(float(threshold))
     for index, points in found.items():
         if index < len(facts):
-            facts[index].points = _thin(_finite(points))
-            facts[index].span = _span(points)
+            facts[index].points = thin(finite(points))
+            facts[index].span = span(points)
     encodings = model["learner"]["gradient_booster"].get("model", {}).get("cats", {}).get("enc", [])
     for fact, encoding in zip(facts, encodings, strict=False):
         labels = _categories(encoding)

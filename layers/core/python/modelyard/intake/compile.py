@@ -10,7 +10,8 @@ from typing import Any
 
 from modelyard.intake import graphs, parity
 from modelyard.intake.candidates import Candidate, CannotConvert, Converted, candidates, convert
-from modelyard.intake.describe import Described, trained_names
+from modelyard.intake.describe import Described
+from modelyard.intake.inputs import trained_names
 from modelyard.intake.rows import take
 from modelyard.serving.signature import OnnxGraph, Signature
 

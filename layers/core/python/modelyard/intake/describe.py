@@ -4,7 +4,6 @@ is unclear.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
@@ -14,19 +13,15 @@ import numpy as np
 
 from modelyard.intake import schema
 from modelyard.intake.estimators import call, plain
-from modelyard.intake.facts import Fact, parts, read, vectorizes
+from modelyard.intake.fact import Fact
+from modelyard.intake.facts import parts
 from modelyard.intake.frames import native_input, records
+from modelyard.intake.inputs import Inputs, inputs_of, is_a
 from modelyard.intake.rows import DOMAINS, Rows
 from modelyard.intake.verdict import Refused, StaticReport
-from modelyard.serving.signature import Column, Signature, Task
+from modelyard.serving.signature import Signature, Task
 
-MAX_COLUMNS = 30_000  # what a signature can list within the 6 MB of an answer
-_HASHERS = {"FeatureHasher", "MultiLabelBinarizer"}
-_TARGET_ENCODERS = {"LabelEncoder", "LabelBinarizer"}
 _LIBRARIES = {"sklearn": "scikit-learn", "lightgbm": "lightgbm", "xgboost": "xgboost"}
-
-
-Inputs = tuple[Any, list[Column], list[Fact], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,148 +74,6 @@ def _describe(estimator: Any, report: StaticReport, inputs: Inputs) -> Described
     return Described(signature, facts, rows, missing)
 
 
-# --- inputs
-
-
-def inputs_of(estimator: Any, *, unused: bool = False) -> Inputs:
-    """Layout, columns, what is known of each, and whether they were named in training.
-
-    Columns of a frame that the model drops are left out, unless `unused` asks for them.
-    """
-    first = _first(estimator)
-    kind = type(first).__name__
-    if kind == "DictVectorizer":
-        return _records(first)
-    if kind in _HASHERS:
-        fact = Fact()
-        return "records", [_column("feature", fact)], [fact], False
-    if kind in _TARGET_ENCODERS:
-        return _targets(first)
-    names = trained_names(estimator)
-    width = _width(estimator, names)
-    if vectorizes(estimator) and width is None:
-        fact = Fact(kind="string", dtype="object", text=True)
-        return "text", [Column(name="text", kind="string", dtype="object")], [fact], False
-    if width is None:
-        raise Refused(
-            "input",
-            f"{kind} does not say how many columns it takes, so no request can be checked against it; "
-            "wrap it in a Pipeline whose first step is fitted on a table.",
-        )
-    if width > MAX_COLUMNS:
-        raise Refused("input", f"the model takes {width} columns; at most {MAX_COLUMNS} can be served.")
-    facts = read(estimator, width, names)
-    columns = [_column(names[i] if names else f"x{i}", fact) for i, fact in enumerate(facts)]
-    if names and not unused and any(fact.used for fact in facts):
-        used = [index for index, fact in enumerate(facts) if fact.used]
-        columns, facts = [columns[i] for i in used], [facts[i] for i in used]
-    return ("frame" if names else "matrix"), columns, facts, bool(names)
-
-
-def isinstance_name(estimator: Any, name: str) -> bool:
-    return type(estimator).__name__ == name
-
-
-def _column(name: str, fact: Fact) -> Column:
-    return Column(
-        name=name,
-        kind=fact.kind or "number",  # type: ignore[arg-type]
-        dtype=fact.dtype or "float64",
-        categories=plain(fact.categories) if fact.categories is not None else None,
-        handle_unknown=fact.handle_unknown,
-        low=fact.low,
-        high=fact.high,
-    )
-
-
-def _records(vectorizer: Any) -> tuple[Any, list[Column], list[Fact], bool]:
-    """DictVectorizer: `city=Paris` is a category of `city`, `age` is a number."""
-    strings: dict[str, list[str] | None] = {}
-    for feature in vectorizer.feature_names_:
-        name, separator, value = str(feature).partition(vectorizer.separator)
-        known = strings.setdefault(name, [] if separator else None)
-        if separator and known is not None:
-            known.append(value)
-    facts = [
-        Fact(kind="string", dtype="object", categories=values) if values is not None else Fact()
-        for values in strings.values()
-    ]
-    return "records", [_column(name, fact) for name, fact in zip(strings, facts, strict=True)], facts, True
-
-
-def _targets(encoder: Any) -> tuple[Any, list[Column], list[Fact], bool]:
-    """LabelEncoder and LabelBinarizer take one value per row, and only those they know."""
-    classes = encoder.classes_
-    strings = classes.dtype.kind not in "iufb"
-    fact = Fact(
-        kind="string" if strings else "number",
-        dtype="object" if strings else str(classes.dtype),
-        categories=plain(classes),
-        handle_unknown=False,
-    )
-    return "text", [_column("label", fact)], [fact], False
-
-
-def _first(estimator: Any) -> Any:
-    """What sees the input first."""
-    for _ in range(20):
-        if isinstance_name(estimator, "Pipeline"):
-            steps = [step for _, step in estimator.steps if step is not None and step != "passthrough"]
-            if not steps:
-                return estimator
-            estimator = steps[0]
-            continue
-        inner = next((part for part in parts(estimator) if isinstance_name(part, "Pipeline")), None)
-        best = vars(estimator).get("best_estimator_") if hasattr(estimator, "__dict__") else None
-        if best is not None:
-            estimator = best
-        elif inner is not None:
-            estimator = inner
-        else:
-            return estimator
-    return estimator
-
-
-def trained_names(estimator: Any) -> list[str] | None:
-    """Column names of the training frame; LightGBM's made-up ones do not count."""
-    for holder in _outside_in(estimator):
-        names = getattr(holder, "feature_names_in_", None)
-        if names is not None and len(names) and all(isinstance(name, str) for name in names):
-            listed = [str(name) for name in names]
-            if type(holder).__module__.startswith("lightgbm") and all(
-                re.fullmatch(r"Column_\d+", n) for n in listed
-            ):
-                return None
-            return listed
-    return None
-
-
-def _width(estimator: Any, names: list[str] | None) -> int | None:
-    if names:
-        return len(names)
-    for holder in _outside_in(estimator):
-        width = getattr(holder, "n_features_in_", None)
-        if isinstance(width, int | np.integer) and width > 0:
-            return int(width)
-        if isinstance_name(holder, "IsotonicRegression"):
-            return 1
-    return None
-
-
-def _outside_in(estimator: Any) -> list[Any]:
-    """The estimator, then what it wraps, outermost first."""
-    found: list[Any] = []
-    stack = [estimator]
-    while stack and len(found) < 50:
-        holder = stack.pop(0)
-        found.append(holder)
-        if isinstance_name(holder, "Pipeline"):
-            stack += [step for _, step in holder.steps if step is not None and step != "passthrough"][:1]
-        elif not isinstance_name(holder, "ColumnTransformer") and hasattr(holder, "__dict__"):
-            stack += list(parts(holder))[:1]
-    return found
-
-
 def vocabulary(estimator: Any) -> list[str]:
     """Words that the model's vectorisers know."""
     words: list[str] = []
@@ -231,9 +84,9 @@ def vocabulary(estimator: Any) -> list[str]:
         known = getattr(part, "vocabulary_", None)
         if isinstance(known, dict):
             words += [str(word) for word in list(known)[:2000]]
-        if isinstance_name(part, "Pipeline"):
+        if is_a(part, "Pipeline"):
             stack += [step for _, step in part.steps]
-        elif isinstance_name(part, "ColumnTransformer"):
+        elif is_a(part, "ColumnTransformer"):
             stack += [transformer for _, transformer, _ in part.transformers_]
         elif hasattr(part, "__dict__"):
             stack += list(parts(part))
@@ -327,8 +180,9 @@ def _answers(estimator: Any, output: str, signature: Signature, batch: Any, miss
 def _trouble(signature: Signature, trouble: BaseException | None) -> str:
     kind = type(trouble).__name__ if trouble is not None else "an answer of the wrong length"
     return (
-        f"{signature.estimator} loaded, but did not predict two ordinary rows of "
-        f"{len(signature.columns)} column(s) ({kind}); save a fitted estimator, with the scikit-learn version it was trained with if possible."
+        f"{signature.estimator} loaded, but did not predict two ordinary rows of {len(signature.columns)} "
+        f"column(s) ({kind}); save a fitted estimator, with the scikit-learn version it was trained with if "
+        "possible."
     )
 
 

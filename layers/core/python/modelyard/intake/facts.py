@@ -1,56 +1,20 @@
-"""What a fitted estimator shows about each of its input columns, read off its attributes; nothing is run
-here.
+"""What a fitted estimator shows about each of its input columns, through whatever it is composed of.
+
+Attributes are read; nothing is run here but the way back through scalers.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-MAX_POINTS = 4096  # thresholds kept per column
-_META = ("best_estimator_", "estimator_", "regressor_", "classifier_", "base_estimator_", "_preprocessor")
-_META_LISTS = ("estimators_", "calibrated_classifiers_", "transformer_list")
+from modelyard.intake.fact import Fact, finite, span
+from modelyard.intake.leaf_facts import leaf_facts
 
-
-@dataclass(slots=True)
-class Fact:
-    """One column. `low`/`high` are bounds of the training data; `span` is merely where interesting values
-    lie.
-    """
-
-    kind: str | None = None
-    dtype: str | None = None
-    categories: list[Any] | None = None
-    handle_unknown: bool = True
-    low: float | None = None
-    high: float | None = None
-    span: tuple[float, float] | None = None
-    points: list[float] = field(default_factory=list)  # split thresholds, bin edges
-    text: bool = False  # free text
-    missing: Any = math.nan  # how the estimator knows a missing string: nan, or None
-    used: bool = True
-
-    def merge(self, other: Fact) -> Fact:
-        """Add what another part of the estimator knows about the same column."""
-        if not other.used:
-            return self
-        if not self.used:
-            self.used = True
-        if other.kind is not None and (self.kind is None or other.kind == "string"):
-            self.kind, self.dtype = other.kind, other.dtype
-        if other.categories is not None and self.categories is None:
-            self.categories, self.missing = other.categories, other.missing
-        self.handle_unknown = self.handle_unknown and other.handle_unknown
-        self.text = self.text or other.text
-        if self.low is None:
-            self.low, self.high = other.low, other.high
-        self.span = _wider(self.span, other.span)
-        self.points = _thin([*self.points, *other.points])
-        return self
+META = ("best_estimator_", "estimator_", "regressor_", "classifier_", "base_estimator_", "_preprocessor")
+META_LISTS = ("estimators_", "calibrated_classifiers_", "transformer_list")
 
 
 def read(estimator: Any, width: int, names: Sequence[str] | None = None, depth: int = 0) -> list[Fact]:
@@ -61,7 +25,7 @@ def read(estimator: Any, width: int, names: Sequence[str] | None = None, depth: 
         if known(estimator):
             found: list[Fact] = reader(estimator, width, names, depth)
             return found
-    facts = _leaf(estimator, width)
+    facts = leaf_facts(estimator, width)
     inside = [
         read(part, width, names, depth + 1)
         for part in parts(estimator)
@@ -77,11 +41,11 @@ def read(estimator: Any, width: int, names: Sequence[str] | None = None, depth: 
 
 def parts(estimator: Any) -> Iterable[Any]:
     """The fitted estimators inside a meta-estimator that see the same columns as it does."""
-    for name in _META:
+    for name in META:
         part = vars(estimator).get(name)
         if part is not None and not isinstance(part, str):
             yield part
-    for name in _META_LISTS:
+    for name in META_LISTS:
         several = vars(estimator).get(name)
         if isinstance(several, np.ndarray):
             several = several.ravel().tolist()
@@ -162,9 +126,9 @@ def _unscale(step: Any, facts: list[Fact]) -> None:
         back = step.inverse_transform(table)
     for index, fact in enumerate(facts):
         count = len(fact.points)
-        fact.points = _finite(back[:count, index])
+        fact.points = finite(back[:count, index])
         if fact.span is not None:
-            fact.span = _span(back[count : count + 2, index])
+            fact.span = span(back[count : count + 2, index])
             count += 2
         if fact.low is not None:
             fact.low, fact.high = (float(v) for v in sorted(back[count : count + 2, index]))
@@ -229,182 +193,12 @@ def vectorizes(estimator: Any) -> bool:
     return any(vectorizes(part) for part in parts(estimator)) if hasattr(estimator, "__dict__") else False
 
 
-# --- leaves
-
-
-def _leaf(estimator: Any, width: int) -> list[Fact]:
-    facts = [Fact() for _ in range(width)]
-    for reader in (_categories, _statistics, _bounds, _spread, _thresholds, _boosters):
-        reader(estimator, facts)
-    return facts
-
-
-def _categories(estimator: Any, facts: list[Fact]) -> None:
-    """OneHotEncoder, OrdinalEncoder, TargetEncoder."""
-    found = getattr(estimator, "categories_", None)
-    if not isinstance(found, list) or len(found) != len(facts):
-        return
-    unknown = getattr(estimator, "handle_unknown", "ignore") != "error"
-    for fact, values in zip(facts, found, strict=True):
-        fact.handle_unknown = unknown
-        known = [value for value in values.tolist() if value is not None and value == value]
-        if any(value is None for value in values.tolist()):
-            fact.missing = None
-        fact.categories = known
-        if known and all(isinstance(value, bool) for value in known):
-            fact.kind, fact.dtype = "boolean", "bool"
-        elif known and all(isinstance(value, int | float) and not isinstance(value, bool) for value in known):
-            whole = values.dtype.kind in "iu" or all(isinstance(value, int) for value in known)
-            fact.kind, fact.dtype = "number", "int64" if whole else "float64"
-            fact.span = _span(known)
-        else:
-            fact.kind, fact.dtype = "string", "object"
-            fact.categories = [str(value) for value in known]
-
-
-def _statistics(estimator: Any, facts: list[Fact]) -> None:
-    """SimpleImputer: what it fills in tells strings from numbers."""
-    values = getattr(estimator, "statistics_", None)
-    if not isinstance(values, np.ndarray) or len(values) != len(facts):
-        return
-    for fact, value in zip(facts, values.tolist(), strict=True):
-        if isinstance(value, str):
-            fact.kind, fact.dtype = "string", "object"
-            if getattr(estimator, "missing_values", math.nan) is None:
-                fact.missing = None
-        elif isinstance(value, int | float) and math.isfinite(value):
-            fact.span = (value - 1.0, value + 1.0)
-
-
-def _bounds(estimator: Any, facts: list[Fact]) -> None:
-    """Training minimum and maximum, where the estimator keeps them."""
-    low = high = None
-    if _shaped(estimator, "data_min_", len(facts)) and _shaped(estimator, "data_max_", len(facts)):
-        low, high = estimator.data_min_, estimator.data_max_
-    elif isinstance(getattr(estimator, "quantiles_", None), np.ndarray):
-        table = estimator.quantiles_
-        if table.ndim == 2 and table.shape[1] == len(facts):
-            low, high = table[0], table[-1]
-    else:
-        for name in ("_fit_X", "X_fit_", "X_train_"):
-            table = vars(estimator).get(name)
-            if (
-                isinstance(table, np.ndarray)
-                and table.ndim == 2
-                and table.shape == (table.shape[0], len(facts))
-            ):
-                if table.dtype.kind in "fiu" and len(table):
-                    low, high = table.min(axis=0), table.max(axis=0)
-                break
-    if low is not None and high is not None:
-        for fact, bottom, top in zip(facts, low.tolist(), high.tolist(), strict=True):
-            if math.isfinite(bottom) and math.isfinite(top):
-                fact.low, fact.high, fact.span = float(bottom), float(top), _span((bottom, top))
-    edges = getattr(estimator, "bin_edges_", None)
-    if isinstance(edges, np.ndarray) and edges.dtype == object and len(edges) == len(facts):
-        for fact, values in zip(facts, edges, strict=True):
-            fact.points, fact.span = _finite(values), _span(values)
-            fact.low, fact.high = float(values[0]), float(values[-1])
-
-
-def _spread(estimator: Any, facts: list[Fact]) -> None:
-    """Where the training data lay, roughly: means, centres, support vectors."""
-    if any(fact.span for fact in facts):
-        return
-    width = len(facts)
-    rows: np.ndarray | None = None
-    if _shaped(estimator, "mean_", width) and _shaped(estimator, "scale_", width):
-        rows = np.stack([estimator.mean_ - 3 * estimator.scale_, estimator.mean_ + 3 * estimator.scale_])
-    elif _shaped(estimator, "center_", width) and _shaped(estimator, "scale_", width):
-        rows = np.stack([estimator.center_ - 3 * estimator.scale_, estimator.center_ + 3 * estimator.scale_])
-    elif _shaped(estimator, "max_abs_", width):
-        rows = np.stack([-estimator.max_abs_, estimator.max_abs_])
-    else:
-        for name in (
-            "support_vectors_",
-            "cluster_centers_",
-            "theta_",
-            "means_",
-            "centroids_",
-            "subcluster_centers_",
-        ):
-            table = vars(estimator).get(name)
-            if isinstance(table, np.ndarray) and table.ndim == 2 and table.shape[1] == width and len(table):
-                rows = np.stack([table.min(axis=0), table.max(axis=0)])
-                break
-        else:
-            if _shaped(estimator, "mean_", width):
-                rows = np.stack([estimator.mean_ - 3, estimator.mean_ + 3])
-    if rows is not None:
-        for index, fact in enumerate(facts):
-            fact.span = _span(rows[:, index])
-
-
-def _thresholds(estimator: Any, facts: list[Fact]) -> None:
-    """Split points of trees, forests and histogram boosting."""
-    found: dict[int, list[float]] = {}
-    tree = vars(estimator).get("tree_") if hasattr(estimator, "__dict__") else None
-    if tree is not None and hasattr(tree, "threshold"):
-        for feature, threshold in zip(tree.feature.tolist(), tree.threshold.tolist(), strict=True):
-            if feature >= 0:
-                found.setdefault(feature, []).append(threshold)
-    for stage in vars(estimator).get("_predictors") or ():
-        for predictor in stage:
-            nodes = predictor.nodes
-            for node in nodes[nodes["is_leaf"] == 0]:
-                if not node["is_categorical"]:
-                    found.setdefault(int(node["feature_idx"]), []).append(float(node["num_threshold"]))
-    for index, values in found.items():
-        if index < len(facts):
-            points = _finite(values)
-            facts[index].points = _thin(points)
-            facts[index].span = _wider(facts[index].span, _span(points))
-
-
-def _boosters(estimator: Any, facts: list[Fact]) -> None:
-    """LightGBM and XGBoost keep their columns in the booster."""
-    module = type(estimator).__module__
-    if module.startswith("lightgbm"):
-        from modelyard.intake import boosters
-
-        boosters.lightgbm_facts(estimator, facts)
-    elif module.startswith("xgboost"):
-        from modelyard.intake import boosters
-
-        boosters.xgboost_facts(estimator, facts)
-
-
 # --- small things
 
 
 def _merge(facts: list[Fact], others: list[Fact]) -> None:
     for mine, theirs in zip(facts, others, strict=True):
         mine.merge(theirs)
-
-
-def _shaped(estimator: Any, name: str, width: int) -> bool:
-    value = vars(estimator).get(name) if hasattr(estimator, "__dict__") else None
-    return isinstance(value, np.ndarray) and value.shape == (width,) and value.dtype.kind in "fiu"
-
-
-def _finite(values: Iterable[float]) -> list[float]:
-    return sorted({float(value) for value in values if math.isfinite(value) and abs(value) < 1e300})
-
-
-def _thin(points: list[float]) -> list[float]:
-    points = sorted(set(points))
-    return points if len(points) <= MAX_POINTS else points[:: len(points) // MAX_POINTS + 1]
-
-
-def _span(values: Iterable[float]) -> tuple[float, float] | None:
-    finite = _finite(values)
-    return (finite[0], finite[-1]) if finite else None
-
-
-def _wider(one: tuple[float, float] | None, other: tuple[float, float] | None) -> tuple[float, float] | None:
-    if one is None or other is None:
-        return one or other
-    return min(one[0], other[0]), max(one[1], other[1])
 
 
 def _named(*names: str) -> Any:

@@ -38,8 +38,7 @@ class Workers:
     """Keeps workers, least recently used first out once all of them together hold more than `keep_bytes`.
 
     Whatever a model does, `predict` answers within the request's deadline and a few hundred milliseconds; a
-    worker
-    that hangs, dies or answers nonsense is replaced at the next request.
+    worker that hangs, dies or answers nonsense is replaced at the next request.
     """
 
     def __init__(self, limits: Limits, *, keep_bytes: int, fetch: Fetch = download) -> None:

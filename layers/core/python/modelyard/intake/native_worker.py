@@ -48,8 +48,8 @@ class Model:
     def load(cls, path: Path, limits: Limits, signature: dict[str, Any]) -> Model:
         """Scan and open again: the file may be the same, but trust is not kept on disk."""
         from modelyard.intake import gate, loading
-        from modelyard.intake.describe import inputs_of
         from modelyard.intake.estimators import single_thread
+        from modelyard.intake.inputs import inputs_of
 
         estimator = loading.load(path, gate.scan(path, limits), limits)
         single_thread(estimator)

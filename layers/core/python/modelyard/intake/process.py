@@ -1,8 +1,7 @@
 """A confined child process that answers in length-bounded JSON: the parent's side.
 
 The parent never unpickles and never believes: an answer is bounded, parsed as JSON, and comes before a
-deadline, or
-the child's whole process group is killed.
+deadline, or the child's whole process group is killed.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from modelyard.intake.facts import _META, _META_LISTS, positions
+from modelyard.intake.facts import META, META_LISTS, positions
 
 _SEARCHES = {"GridSearchCV", "RandomizedSearchCV", "HalvingGridSearchCV", "HalvingRandomSearchCV"}
 
@@ -101,7 +101,7 @@ def by_position(estimator: Any, names: Sequence[str] | None, width: int, places:
                 break
         return twin
     changed = {}
-    for attribute in (*_META, *_META_LISTS):
+    for attribute in (*META, *META_LISTS):
         value = vars(estimator).get(attribute) if hasattr(estimator, "__dict__") else None
         new = _rewired(value, names, width, places)
         if new is not value:

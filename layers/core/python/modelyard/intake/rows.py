@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from modelyard.intake.facts import Fact
+from modelyard.intake.fact import Fact
 from modelyard.serving.signature import Column, Signature
 
 DOMAINS = ("any", "seen", "positive", "binary", "zero")

@@ -45,8 +45,7 @@ def download(
     """Stream an object to `target`; returns its hex SHA-256.
 
     Raises `WrongFile` where size or checksum differ from what was declared, or the object exceeds
-    `max_bytes`;
-    `TransferFailed` where it cannot be had within `seconds`.
+    `max_bytes`; `TransferFailed` where it cannot be had within `seconds`.
     """
     deadline = time.monotonic() + seconds
     return _retried(lambda: _download(url, target, max_bytes, size, sha256, deadline), deadline)

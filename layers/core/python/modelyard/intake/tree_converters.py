@@ -2,10 +2,8 @@
 double.
 
 skl2onnx's own converters compare in float32 or divide leaf weights before they are summed, and then flip on
-values
-at a threshold and on exact ties. These feed doubles, round to float32 only where scikit-learn itself does,
-and sum
-the leaves in scikit-learn's order before dividing.
+values at a threshold and on exact ties. These feed doubles, round to float32 only where scikit-learn itself
+does, and sum the leaves in scikit-learn's order before dividing.
 """
 
 from __future__ import annotations

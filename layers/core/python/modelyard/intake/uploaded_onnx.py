@@ -10,7 +10,7 @@ import numpy as np
 
 from modelyard.intake import schema
 from modelyard.intake.describe import _served_with
-from modelyard.intake.facts import Fact
+from modelyard.intake.fact import Fact
 from modelyard.intake.rows import Rows
 from modelyard.intake.verdict import Limits, OnnxReport, OnnxValue, Refused, StaticReport
 from modelyard.serving.feeds import build_feeds
