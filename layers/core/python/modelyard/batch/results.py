@@ -104,21 +104,23 @@ def render(
 
 
 def _csv(chunks: Iterable[ChunkResult], names: Mapping[str, str], signature: Signature) -> Iterator[bytes]:
-    header: list[str] | None = None
+    widths: list[int | None] | None = None
     for chunk in chunks:
-        if header is None:
-            widths = [_width(chunk.outputs.get(name, ())) for name in names]
-            header = _header(names, widths, signature)
-            yield _line(["row", *header, "error"]).encode()
-        yield _csv_rows(chunk, list(names), len(header)).encode()
+        if widths is None:
+            widths = [_width(chunk.outputs.get(name, ()), name, signature) for name in names]
+            yield _line(["row", *_header(names, widths, signature), "error"]).encode()
+        yield _csv_rows(chunk, list(names), widths).encode()
 
 
-def _width(values: Sequence[Any]) -> int | None:
-    """How many numbers make one value of this output; None for a plain value."""
+def _width(values: Sequence[Any], output: str, signature: Signature) -> int | None:
+    """How many cells make one value of this output; None for a plain value."""
     for value in values:
         if value is not None:
             return len(_flat(value)) if isinstance(value, list) else None
-    return None
+    # No good row in the first chunk: the signature knows as well, for what is asked for most.
+    if output == "predict_proba" and signature.classes:
+        return len(_flat(signature.classes))
+    return signature.n_outputs if output == "predict" and signature.n_outputs > 1 else None
 
 
 def _header(names: Mapping[str, str], widths: Sequence[int | None], signature: Signature) -> list[str]:
@@ -136,23 +138,33 @@ def _header(names: Mapping[str, str], widths: Sequence[int | None], signature: S
     return header
 
 
-def _csv_rows(chunk: ChunkResult, outputs: Sequence[str], width: int) -> str:
+def _csv_rows(chunk: ChunkResult, outputs: Sequence[str], widths: Sequence[int | None]) -> str:
     columns = [chunk.outputs[name] for name in outputs]
-    if not chunk.errors and width == len(columns) == 1 and not _has_text(columns[0]):
+    if not chunk.errors and list(widths) == [None] and not _has_text(columns[0]):
         # One plain number a row, the usual case: joined without a CSV writer.
         numbers = enumerate(columns[0], chunk.first_row)
         return "".join([f"{row},{'' if value is None else value},\n" for row, value in numbers])
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
+    empty = [""] * sum(width or 1 for width in widths)
     for row in range(chunk.rows):
         error = chunk.errors.get(row)
         if error is not None:
             text = f"{error['pointer'] or '/'}: {error['detail']}"
-            writer.writerow([chunk.first_row + row, *[""] * width, text])
+            writer.writerow([chunk.first_row + row, *empty, text])
         else:
-            cells = [cell for column in columns for cell in _flat(column[row])]
+            values = zip(columns, widths, strict=True)
+            cells = [cell for column, width in values for cell in _cells(column[row], width)]
             writer.writerow([chunk.first_row + row, *cells, ""])
     return buffer.getvalue()
+
+
+def _cells(value: Any, width: int | None) -> list[Any]:
+    """Exactly the cells that the header promises, whatever the model gave for this row."""
+    if width is None:
+        return [orjson.dumps(value).decode() if isinstance(value, list) else value]
+    cells = _flat(value)[:width]
+    return cells + [""] * (width - len(cells))
 
 
 def _has_text(values: Sequence[Any]) -> bool:
