@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aws_cdk import (
     CfnOutput,
+    CfnResource,
     Duration,
     Stack,
     aws_events as events,
@@ -16,6 +17,7 @@ from aws_cdk import (
 from constructs import Construct
 
 from infra import catalogue
+from infra.acknowledge import acknowledge_lint
 from infra.api import STAGE_NAME, Api
 from infra.catalogue import AtDeployment, EveryMinutes, FromLogs, FromQueue
 from infra.data_stack import DataStack, bucket_name
@@ -68,6 +70,7 @@ class ServiceStack(Stack):
         }
         self.api = Api(self, "Api", stage=stage, entries=entries, origins=origins)
         self._migrate_first()
+        self._acknowledge_dependencies()
         watched = {"stage": stage, "api": self.api.rest, "functions": self.functions, "queues": self._queues}
         Dashboard(self, "Dashboard", **watched)  # type: ignore[arg-type]
         if stage.alarms:
@@ -80,6 +83,12 @@ class ServiceStack(Stack):
             self, "ApiUrl", value=f"https://{api}.execute-api.{self.region}.{self.url_suffix}/{STAGE_NAME}"
         )
         CfnOutput(self, "BucketName", value=bucket_name(self, stage))
+
+    def _acknowledge_dependencies(self) -> None:
+        for resource in self.node.find_all():
+            if isinstance(resource, CfnResource) and resource.cfn_resource_type == "AWS::Lambda::Function":
+                reason = "CDK names the role as a dependency although the function refers to it already."
+                acknowledge_lint(resource, reason, "W3005")
 
     def _connect_triggers(self) -> None:
         for function in catalogue.FUNCTIONS:
