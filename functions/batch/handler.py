@@ -78,6 +78,7 @@ async def list_jobs(
     model_id: Annotated[str | None, Query(max_length=30)] = None,
 ) -> JobPage:
     """The caller's jobs, newest first."""
+    caller.check_model(model_id or "")  # a key that is limited to some models lists one model's jobs
     base, chosen = base_url(request, services), {"status": status, "model_id": model_id}
     page = services.jobs(session).page(caller.user_id, cursor=cursor, limit=limit, **chosen)
     if link := page.link(f"{base}/jobs", {"limit": limit, **chosen}):
@@ -98,6 +99,7 @@ async def get_job(
     """One job: how far it is and, once it has succeeded, its results."""
     jobs = services.jobs(session)
     job = jobs.get(caller.user_id, job_id)
+    caller.check_model(job.model_id)
     link, items = jobs.outcome(job)
     if job.finished_at is None:
         response.headers["Retry-After"] = "1"
@@ -117,7 +119,9 @@ async def get_results(
 ) -> ResultPage:
     """The results of a job that succeeded, in the order of its input."""
     jobs = services.jobs(session)
-    page = jobs.results(jobs.get(caller.user_id, job_id), cursor=cursor, limit=limit)
+    job = jobs.get(caller.user_id, job_id)
+    caller.check_model(job.model_id)
+    page = jobs.results(job, cursor=cursor, limit=limit)
     if link := page.link(f"{base_url(request, services)}/jobs/{job_id}/results", {"limit": limit}):
         response.headers["Link"] = link
     items = [ResultItem.model_validate(item) for item in page.items]
@@ -129,7 +133,9 @@ async def cancel(
     job_id: str, request: Request, caller: JobsCaller, services: ServicesDep, session: SessionDep
 ) -> JobSummary:
     """Ends a job that has not ended yet; what it had predicted is not kept."""
-    job = services.jobs(session).cancel(caller.user_id, job_id)
+    jobs = services.jobs(session)
+    caller.check_model(jobs.get(caller.user_id, job_id).model_id)
+    job = jobs.cancel(caller.user_id, job_id)
     return JobSummary.of(job, base_url=base_url(request, services))
 
 
