@@ -46,7 +46,8 @@ def apply(budget: Budget, scratch: Path) -> list[str]:
     opened.
     """
     _limit(resource.RLIMIT_AS, budget.memory_bytes)
-    _limit(resource.RLIMIT_CPU, budget.cpu_seconds)
+    # The soft limit comes first and as another signal, so that the parent can tell time from memory.
+    _limit(resource.RLIMIT_CPU, budget.cpu_seconds, grace=5)
     _limit(resource.RLIMIT_FSIZE, budget.file_bytes)
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_NOFILE, _OPEN_FILES)
@@ -71,8 +72,9 @@ def leave_network(libc: Any = None) -> bool:
     return any(libc.unshare(flags) == 0 for flags in (CLONE_NEWNET, CLONE_NEWUSER | CLONE_NEWNET))
 
 
-def _limit(kind: int, wanted: int) -> None:
-    """Lower both limits, never raise them."""
+def _limit(kind: int, wanted: int, *, grace: int = 0) -> None:
+    """Lower both limits, never raise them; the hard one stays `grace` above."""
     _, hard = resource.getrlimit(kind)
-    value = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    resource.setrlimit(kind, (value, value))
+    unlimited = hard == resource.RLIM_INFINITY
+    soft = wanted if unlimited else min(wanted, hard)
+    resource.setrlimit(kind, (soft, wanted + grace if unlimited else min(wanted + grace, hard)))

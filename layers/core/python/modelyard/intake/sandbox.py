@@ -30,19 +30,23 @@ _STAGES = {
 _ADVICE = "Save a smaller or simpler model, or export it to ONNX."
 
 
-def inspect(path: Path, limits: Limits, *, onnx_out: Path | None = None) -> dict[str, Any]:
+def inspect(
+    path: Path, limits: Limits, *, onnx_out: Path | None = None, module: str = MODULE
+) -> dict[str, Any]:
     """Judge, describe and compile one file; never raises for what the file holds or its model does.
 
     Returns `{"verdict": "accepted", "format", "size", "sha256", "signature", "onnx", "seconds"}` or
     `{"verdict": "refused", "rule", "detail", "format", "seconds"}`. The compiled model, if any, is moved to
-    `onnx_out`; without `onnx_out` it is dropped, but described all the same.
+    `onnx_out`; without `onnx_out` it is dropped, but described all the same. `module` is the child's program.
     """
     start = time.monotonic()
-    result = _inspect(path, limits, onnx_out, start)
+    result = _inspect(path, limits, onnx_out, module, start)
     return result | {"seconds": round(time.monotonic() - start, 3)}
 
 
-def _inspect(path: Path, limits: Limits, onnx_out: Path | None, start: float) -> dict[str, Any]:
+def _inspect(
+    path: Path, limits: Limits, onnx_out: Path | None, module: str, start: float
+) -> dict[str, Any]:
     size = path.stat().st_size
     if size > limits.upload_bytes:
         return _refusal(
@@ -55,7 +59,7 @@ def _inspect(path: Path, limits: Limits, onnx_out: Path | None, start: float) ->
     )
     seen: dict[str, Any] = {}
     try:
-        with Child(MODULE, budget) as child:
+        with Child(module, budget) as child:
             return _converse(child, path, limits, onnx_out, start, seen)
     except ChildDied as death:
         return _after_death(death, seen)
