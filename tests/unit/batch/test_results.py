@@ -21,9 +21,9 @@ def chunk(values, errors=None, first_row=0, rows=None) -> ChunkResult:
     return ChunkResult.of(first_row, rows, values, errors)
 
 
-def rendered(kind, chunks, outputs=("predict",), **signature) -> str:
+def rendered(kind, chunks, asked=("predict",), **signature) -> str:
     described = some_signature(**signature)
-    return b"".join(render(iter(chunks), kind, item_keys(outputs, described), described)).decode()
+    return b"".join(render(iter(chunks), kind, item_keys(asked, described), described)).decode()
 
 
 def table(text: str) -> list[list[str]]:

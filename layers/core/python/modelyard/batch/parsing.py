@@ -79,7 +79,7 @@ def _plain_numbers(data: bytes, layout: InputLayout, decoder: Decoder) -> NDArra
     if b"\r" in data:
         data = data.replace(b"\r\n", b"\n")
     data = data.strip(b"\n")
-    if not data or b"\n\n" in data or b"\r" in data or not _even(data, layout):
+    if not data or b"\r" in data or (layout.width == 1 and b"\n\n" in data) or not _even(data, layout):
         return None
     matrix = _by_json(data, layout)
     if matrix is None:
@@ -100,31 +100,58 @@ def _plain_numbers(data: bytes, layout: InputLayout, decoder: Decoder) -> NDArra
 def _even(data: bytes, layout: InputLayout) -> bool:
     """Whether every line has the same, right number of fields."""
     octets = np.frombuffer(data + b"\n", dtype=np.uint8)
-    ends = np.flatnonzero(octets == 0x0A)
-    delimiters = np.flatnonzero(octets == ord(layout.delimiter))
-    return bool(np.all(np.diff(np.searchsorted(delimiters, ends), prepend=0) == layout.width - 1))
+    delimiter = ord(layout.delimiter)
+    separators = octets[octets <= 0x2C] if delimiter <= 0x2C else octets
+    # One comparison finds newlines and commas, and plus signs and spaces, which are rare enough to sift after.
+    separators = separators[(separators == 0x0A) | (separators == delimiter)]
+    if len(separators) % layout.width:
+        return False
+    table = separators.reshape(-1, layout.width)
+    return bool((table[:, -1] == 0x0A).all() and (table[:, :-1] == delimiter).all())
 
 
 def _by_json(data: bytes, layout: InputLayout) -> NDArray[np.float64] | None:
     """All values in one JSON array: faster than any CSV reader, for what JSON calls a number."""
     comma = layout.delimiter.encode()
-    if (comma != b"," and b"," in data) or b"true" in data or b"false" in data:
-        return None  # decimal commas; and JSON's booleans would pass as 1 and 0
-    text = b"," + data.replace(b"\n", b",").replace(comma, b",") + b","
-    for token in (b"NaN", b"nan", b"NA", b"null"):
-        if token in text:
-            text = text.replace(b"," + token + b",", b",null,").replace(b"," + token + b",", b",null,")
-    if b",," in text:
-        text = text.replace(b",,", b",null,").replace(b",,", b",null,")
+    text = data.replace(b"\n", b",")
+    if comma != b",":
+        if b"," in data:
+            return None  # decimal commas
+        text = text.replace(comma, b",")
+    values = None if b"u" in data or b"s" in data else _loaded(text)  # JSON's words: true, null, false
+    if values is None:
+        values = _loaded(_with_nulls(text))
+    if values is None:
+        return None
     try:
-        values = orjson.loads(b"[" + text[1:-1] + b"]")
         flat = np.array(values, dtype=np.float64)
-    except (orjson.JSONDecodeError, ValueError, TypeError):
+    except (ValueError, TypeError):
         return None
     if flat.ndim != 1:
         return None
     table = flat.reshape(-1, layout.width)
     return np.ascontiguousarray(table.T[layout.order])
+
+
+def _loaded(text: bytes) -> list[Any] | None:
+    try:
+        values: list[Any] = orjson.loads(b"[" + text + b"]")
+    except orjson.JSONDecodeError:
+        return None
+    return values
+
+
+def _with_nulls(text: bytes) -> bytes:
+    """Missing values as JSON writes them. What would be a boolean to JSON is no number, and made unreadable."""
+    if b"true" in text or b"false" in text:
+        return b"?"
+    text = b"," + text + b","
+    for token in (b"NaN", b"nan", b"NA", b""):
+        missing = b"," + token + b","
+        if missing in text:
+            # Twice: neighbours share a comma.
+            text = text.replace(missing, b",null,").replace(missing, b",null,")
+    return text[1:-1]
 
 
 def _by_numpy(data: bytes, layout: InputLayout) -> NDArray[np.float64] | None:

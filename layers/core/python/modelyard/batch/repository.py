@@ -12,6 +12,8 @@ from sqlalchemy.orm import Session
 from modelyard.db.tables import Job, JobChunk
 from modelyard.kit.ids import is_id
 
+QUEUE = "batch"  # the outbox's word for the queue of jobs and chunks
+
 UNFINISHED = ("queued", "running")
 
 

@@ -22,7 +22,7 @@ from modelyard.batch.errors import (
 from modelyard.batch.inline import as_lines, rows_of
 from modelyard.batch.layout import SAMPLE_BYTES, InputLayout, inspect
 from modelyard.batch.limits import Limits
-from modelyard.batch.repository import UNFINISHED, JobRepository
+from modelyard.batch.repository import QUEUE, UNFINISHED, JobRepository
 from modelyard.batch.results import ChunkResult, item_keys
 from modelyard.batch.store import CONTENT_TYPES, FileMissing, JobStore, StoredObject
 from modelyard.batch.target import FindTarget, Target, asked_outputs
@@ -32,8 +32,6 @@ from modelyard.kit.clock import Clock, utc_now
 from modelyard.kit.errors import FieldError
 from modelyard.kit.ids import is_id, new_id
 from modelyard.kit.paging import Cursors, Page, page_of
-
-QUEUE = "batch"
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ def split(
         while done < len(ends):
             before = int(counted[done - 1]) if done else 0
             by_rows = int(np.searchsorted(counted, before + most_rows - rows))
-            # At least the next record: a long stretch of blank lines fills no piece, but may be over the size.
+            # At least the next record: a stretch of blank lines fills no piece, but may be over the size.
             by_bytes = max(done, int(np.searchsorted(ends, open_byte + most_bytes - position)))
             last = min(by_rows, by_bytes, len(ends) - 1)
             rows += int(counted[last]) - before

@@ -14,9 +14,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from modelyard.batch import store as keys
-from modelyard.batch.repository import JobRepository
+from modelyard.batch.repository import QUEUE, JobRepository
 from modelyard.batch.store import JobStore
-from modelyard.batch.worker import QUEUE
 from modelyard.db import outbox
 from modelyard.db.engine import Database
 from modelyard.db.outbox import Dispatcher

@@ -20,7 +20,7 @@ from modelyard.batch.layout import InputLayout
 from modelyard.batch.limits import Limits
 from modelyard.batch.parsing import parse_chunk
 from modelyard.batch.predicting import BatchPredictor
-from modelyard.batch.repository import UNFINISHED, JobRepository
+from modelyard.batch.repository import QUEUE, UNFINISHED, JobRepository
 from modelyard.batch.results import ChunkResult, render
 from modelyard.batch.splitting import Piece, split
 from modelyard.batch.store import CONTENT_TYPES, FileChanged, FileMissing, JobStore
@@ -37,7 +37,6 @@ from modelyard.serving.route import VersionRoute
 from modelyard.telemetry.log import logger
 from modelyard.telemetry.records import PredictionRecord, write_line
 
-QUEUE = "batch"
 ATTEMPTS = 3  # of a message whose failure is not an outage; then the job fails with the reason
 _RESERVE = 15.0  # seconds kept for storing and marking
 
