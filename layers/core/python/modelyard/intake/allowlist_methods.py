@@ -12,6 +12,9 @@ COMMON = frozenset(
 )
 """For classes of older versions, which the installed libraries do not know any more."""
 
+RESERVED = frozenset("fit predict transform predict_proba decision_function fit_predict get_params set_params".split())
+"""Never the name of an attribute, whatever the class."""
+
 
 @cache
 def _parsed() -> dict[str, tuple[list[str], frozenset[str]]]:

@@ -40,6 +40,8 @@ def create(machine: Machine, target: Global, args: Args) -> Instance:
     if len(args) != NAMED_TUPLES.get(target.key, 0):
         refuse_arguments(machine, target, "none" if target.key not in NAMED_TUPLES else "its fields")
     instance = Instance(target)
+    if target.key == WRAPPER:
+        machine.wrappers += 1
     for arg in args:
         machine.within(instance, machine.value(arg))
     if target.key in MAPPINGS:
@@ -48,6 +50,7 @@ def create(machine: Machine, target: Global, args: Args) -> Instance:
 
 
 MAPPINGS = {("sklearn.utils._bunch", "Bunch")}
+WRAPPER = ("joblib.numpy_pickle", "NumpyArrayWrapper")
 NAMED_TUPLES = {("sklearn.impute._iterative", "_ImputerTriplet"): 3}
 
 

@@ -95,7 +95,8 @@ class Machine:
         self.nesting = nesting
         self.opcodes = opcodes
         self.protocol: int | None = None
-        self.arrays = 0  # joblib arrays met
+        self.wrappers = 0  # joblib's place-holders made …
+        self.arrays = 0  # … and the arrays read in their stead
         self.stack: list[Any] = []
         self.marks: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
@@ -142,6 +143,8 @@ class Machine:
             self.refuse("broken", "the stream stops with more or fewer than one value; save the model again")
         if self.frame_end and self.source.offset != self.frame_end:
             self.refuse("broken", "the stream stops inside a frame; save the model again")
+        if self.wrappers != self.arrays:
+            self.refuse("array", "a joblib array has no data; save the model again")
         return self.value(self.stack.pop())
 
     def _leave_frame(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from modelyard.intake.archives import check_sparse, npy_member, read_member
-from modelyard.intake.calls import CALLS, MAPPINGS, NAMED_TUPLES, SCALAR, is_number
+from modelyard.intake.calls import CALLS, MAPPINGS, NAMED_TUPLES, SCALAR, WRAPPER, is_number
 from modelyard.intake.opcodes import describe
 from modelyard.intake.states import build
 from modelyard.intake.symbols import (
@@ -201,6 +201,8 @@ def _object(walker: Walker, node: dict[str, Any]) -> Instance:
             "create",
             f"an object of {found.path} is made, which no model of scikit-learn does; rebuild it from standard parts",
         )
+    if found.key == WRAPPER or found.name == "vectorize":
+        walker.refuse("create", f"an object of {found.path} is made, which skops never writes")
     instance = Instance(found, "cython" if cython else None)
     content = node.get("content")
     if content is not None:

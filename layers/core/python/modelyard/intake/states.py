@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from modelyard.intake import allowlist, scipy_templates
-from modelyard.intake.allowlist_methods import methods_of
+from modelyard.intake.allowlist_methods import RESERVED, methods_of
 from modelyard.intake.arrays import build_array, build_dtype, dtype_of, shape_of
 from modelyard.intake.calls import ENTROPY, is_global, is_int, is_number
 from modelyard.intake.opcodes import Machine
@@ -54,7 +54,7 @@ def _attributes(machine: Machine, target: Instance, state: Any) -> None:
     """A dict of attributes that shadows nothing of the class."""
     if not isinstance(state, Map) or state.other:
         refuse_state(machine, target, "a dict of attributes")
-    methods = methods_of(target.cls.key)
+    methods = methods_of(target.cls.key) | RESERVED
     for key in state.entries:
         if key in _DESCRIPTIVE and target.cls.module.startswith(("scipy.stats.", "numpy")):
             if isinstance(state.entries[key], str | Text | None):
