@@ -150,7 +150,7 @@ class Worker:
             for piece in split(
                 self._store.stream(job.input_key, etag=job.options["etag"]),
                 first_byte=layout.first_byte,
-                quoted=layout.format == "csv",
+                delimiter=layout.delimiter if layout.format == "csv" else None,
                 most_rows=self._limits.rows_per_chunk(version.runtime),
                 most_bytes=self._limits.chunk_bytes,
                 row_bytes=self._limits.row_bytes,
