@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from contextlib import suppress
 
 # Imported while Lambda initialises, at full speed and before any snapshot, not during the first request.
@@ -27,3 +28,5 @@ with suppress(ImportError):  # only Lambda has it, and only there are snapshots 
     from snapshot_restore_py import register_after_restore
 
     register_after_restore(services.after_restore)
+
+gc.freeze()  # what is imported by now stays: the collector need not walk it again during requests

@@ -385,6 +385,69 @@ class TestNative:
         assert "/api/predict/batch/" in answer.json()["detail"]
 
 
+class TestAhead:
+    """A quick model answers while Redis is asked; that must never show."""
+
+    def warm(self, platform: Platform) -> Any:
+        registered = platform.add("logistic")
+        for value in range(3):
+            platform.api.post(registered.path, json={"inputs": [[value, 0, 0, 0]]})
+        (model,) = platform.composition.model_cache._models.values()
+        model.runtime.quick = True  # whatever else the machine is doing
+        return registered, model
+
+    def test_the_model_is_asked_once(self, platform: Platform) -> None:
+        registered, model = self.warm(platform)
+        runs = counting(model.runtime)
+        answer = platform.api.post(registered.path, json={"inputs": [ROW]})
+        assert answer.headers["x-cache"] == "MISS"
+        assert answer.json()["predictions"] == registered.trained.estimator.predict([ROW]).tolist()
+        assert len(runs) == 1
+
+    def test_a_refused_caller_learns_nothing(self, platform: Platform, redis_client: Any) -> None:
+        registered, _ = self.warm(platform)
+        kept = redis_client.keys("*:answer:*")
+        redis_client.set(f"{{{platform.user_id}}}:quota:permin", 1)
+        answer = platform.api.post(registered.path, json={"inputs": [ROW]})
+        assert answer.status == 429
+        assert "predictions" not in answer.text
+        assert redis_client.keys("*:answer:*") == kept
+
+    def test_many_rows_wait_for_admission(self, platform: Platform, redis_client: Any) -> None:
+        registered, model = self.warm(platform)
+        runs = counting(model.runtime)
+        redis_client.set(f"{{{platform.user_id}}}:quota:permin", 1)
+        assert platform.api.post(registered.path, json={"inputs": [ROW] * 9}).status == 429
+        assert runs == []
+
+    def test_a_failure_is_told_and_logged_once(self, platform: Platform, records: Any) -> None:
+        registered, model = self.warm(platform)
+        records()
+
+        class Failing:
+            def run(self, *_: Any) -> Any:
+                raise RuntimeError("inside")
+
+        model.runtime._session = Failing()
+        answer = platform.api.post(registered.path, json={"inputs": [ROW]})
+        assert (answer.status, answer.json()["code"]) == (500, "model_error")
+        assert [line["message"] for line in records()] == ["model_error", "prediction_record"]
+
+
+def counting(runtime: Any) -> list[int]:
+    """Has the runtime's session note each of its runs."""
+    runs: list[int] = []
+    session = runtime._session
+
+    class Counting:
+        def run(self, *arguments: Any) -> Any:
+            runs.append(1)
+            return session.run(*arguments)
+
+    runtime._session = Counting()
+    return runs
+
+
 class TestRoundTrips:
     """Counted, not read off the code."""
 

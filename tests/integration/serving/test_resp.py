@@ -62,6 +62,33 @@ def test_post_does_not_wait_and_its_reply_is_not_mistaken_for_another(connection
     assert connection.get("p0") == b"0"
 
 
+def test_work_is_done_once_while_the_reply_is_awaited(connection: Connection) -> None:
+    done: list[str] = []
+    connection.meanwhile(lambda: done.append("work"))
+    assert connection.post("SET", "a", "1")  # awaits nothing: there is no while
+    assert done == []
+    connection.meanwhile(lambda: done.append("work"))
+    assert connection.get("a") == b"1"
+    assert connection.get("a") == b"1"
+    assert done == ["work"]
+
+
+def test_work_of_a_command_that_was_never_sent_is_not_done_later(
+    redis_client: Any, redis_server: Redis
+) -> None:
+    settings = [{"host": "127.0.0.1", "port": free_port()}]
+    clock, done = [0.0], []
+    connection = Connection(lambda: settings[-1], now=lambda: clock[0])
+    connection.meanwhile(lambda: done.append("work"))
+    with pytest.raises(CacheDown):
+        connection.ping()
+    settings.append(redis_server.secret())
+    clock[0] += 10
+    assert connection.ping() == b"PONG"
+    assert done == []
+    connection.close()
+
+
 def test_a_connection_that_the_server_closed_is_made_anew(connection: Connection) -> None:
     connection.set("a", "1")
     connection.execute("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "no")

@@ -47,6 +47,7 @@ class Connection:
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self._reader: Any = None
+        self._meanwhile: Callable[[], None] | None = None
         self._unread = 0  # replies to `post` that nobody has waited for yet
         self._pause = 0.0
         self._closed_until = 0.0
@@ -77,6 +78,13 @@ class Connection:
             self._unread += 1
             return True
 
+    def meanwhile(self, work: Callable[[], None]) -> None:
+        """Has `work` done once, after the next command was sent and before its reply is waited for.
+
+        It must not raise, nor use this connection. Where that command cannot be sent, it is not done at all.
+        """
+        self._meanwhile = work
+
     def get(self, name: str) -> bytes | None:
         value: bytes | None = self.execute("GET", name)
         return value
@@ -105,6 +113,12 @@ class Connection:
     # --- the socket
 
     def _exchange(self, data: bytes, replies: int) -> list[Any]:
+        try:
+            return self._tried(data, replies)
+        finally:
+            self._meanwhile = None
+
+    def _tried(self, data: bytes, replies: int) -> list[Any]:
         if self._now() < self._closed_until:
             raise CacheDown("Redis did not answer a moment ago")
         reused = self._socket is not None
@@ -132,6 +146,9 @@ class Connection:
         self._socket.sendall(data)
         if not replies:
             return []
+        work, self._meanwhile = self._meanwhile, None
+        if work is not None:
+            work()
         while self._unread:
             self._read()
             self._unread -= 1

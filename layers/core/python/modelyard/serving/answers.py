@@ -6,7 +6,7 @@ as the model sees it: two bodies that mean the same share an answer, and nothing
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
 from typing import Any, Protocol
 
@@ -21,10 +21,11 @@ _WIRE_NAMES = {"predict": "predictions", "predict_proba": "probabilities"}
 
 
 class Cache(Protocol):
-    """What of Redis the cache needs; `post` does not wait for the reply."""
+    """What of Redis the cache needs (`kit.resp.Connection`); `post` does not wait for the reply."""
 
     def get(self, name: str) -> bytes | None: ...
     def post(self, *command: Any) -> bool: ...
+    def meanwhile(self, work: Callable[[], None]) -> None: ...
 
 
 def digest(seed: bytes, outputs: Sequence[str], canonical: Iterable[bytes]) -> str:

@@ -14,7 +14,7 @@ Columns = Sequence[Sequence[Any]]
 """A batch, column-major, in the order of `Signature.columns`: lists, tuples or 1-D arrays; None = missing."""
 
 MISSING_TEXT = "\ufdd0"
-"""A missing string in a tensor: a code point that Unicode keeps free of characters, so that no text is equal to it."""
+"""A missing string in a tensor: a code point that Unicode keeps free of characters, so no text equals it."""
 
 _DTYPES: dict[str, type] = {
     "float": np.float32,
@@ -61,7 +61,5 @@ def _strings(columns: list[Sequence[Any]]) -> np.ndarray:
     tensor = np.empty((len(columns), len(columns[0]) if columns else 0), dtype=object)
     for index, column in enumerate(columns):
         # NaN is the only value that differs from itself.
-        tensor[index] = [
-            MISSING_TEXT if value is None or value != value else value for value in column
-        ]
+        tensor[index] = [MISSING_TEXT if value is None or value != value else value for value in column]
     return tensor
