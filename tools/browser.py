@@ -1,6 +1,6 @@
 """A headless browser for the test of the documentation pages: found, or installed where we may.
 
-`python -m tools.browser` (part of `make test`) installs Chromium on Debian and Ubuntu when it runs as root and
+`python -m tools.browser` (part of `make test`) installs Chromium on Debian and Ubuntu when run as root and
 finds none. `MODELYARD_BROWSER` and `MODELYARD_DRIVER` name others.
 """
 

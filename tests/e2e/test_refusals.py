@@ -30,7 +30,7 @@ def test_a_pickle_that_would_run_a_command_is_refused_and_runs_nothing(
 
     assert version["status"] == "failed"
     assert version["reason"]["rule"] == "global"
-    assert "not allowed" in version["reason"]["detail"]
+    assert "names the global" in version["reason"]["detail"]
     assert not marker.exists()
 
 

@@ -26,7 +26,7 @@ class Account:
         )
         self.token: str = tokens["access_token"]
         self.api.headers["Authorization"] = f"Bearer {self.token}"
-        self.user_id: str = expect(self.api.get("/users/me"), 200)["user_id"]
+        self.user_id: str = expect(self.api.get("/users/me"), 200)["id"]
 
     def close(self) -> None:
         self.api.close()

@@ -158,6 +158,15 @@ def test_bodies_over_the_limit_of_the_gateway_are_refused(
     assert behind.seen == []
 
 
+def test_a_payload_that_the_cloud_refuses_answers_in_the_standard_shape(client: httpx.Client, behind: Behind):
+    behind.answer = lambda _: httpx.Response(413, text="Content Too Large")
+
+    answer = client.post("/api/models/upload", content=b"x")
+
+    assert answer.status_code == 413
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
 @pytest.mark.parametrize(
     ("error", "status", "code"),
     [

@@ -116,6 +116,9 @@ class FrontDoor:
         except httpx.TransportError:
             detail = "The local cloud does not answer. Look into .local/logs/cloud.log."
             return problem(502, "bad_gateway", "Nobody is behind this door", detail, instance=instance)
+        if answer.status_code == 413 and answer.headers.get("content-type", "").startswith("text/plain"):
+            await answer.aclose()  # the emulator's own words where a function's payload would pass 6 MB
+            return _too_large(instance)
         response = StreamingResponse(answer.aiter_raw(), answer.status_code, background=_Closing(answer))
         response.raw_headers = [(k.lower(), v) for k, v in answer.headers.raw if k.lower() not in HOP_BY_HOP]
         return response
@@ -132,7 +135,7 @@ class _Closing:
 
 
 def _too_large(instance: str) -> Response:
-    detail = "A request body may have 10 MB. Send larger files through a presigned upload."
+    detail = "A request may carry about 4.5 MB. Send larger files through a presigned upload."
     return problem(413, "too_large", "Too large", detail, instance=instance)
 
 
