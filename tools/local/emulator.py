@@ -6,12 +6,17 @@ boto3 and their layers and nothing else, as on Lambda.
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import tempfile
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Self
 
+from tools.local.processes import descendants
 from tools.local.services import Process, Service, ServiceFailed, free_port, wait_until
 from tools.node import search_path
 
@@ -67,13 +72,22 @@ class Emulator(Service):
             log=self.log,
             env=self._own_environment(),
             cwd=self.folder,
-            patience=STOP_TIMEOUT,
+            patience=1.0,
         )
         self.process.start()
         wait_until(self._answers, seconds=START_TIMEOUT, what="The cloud emulator", process=self.process)
         return self
 
     def stop(self) -> None:
+        """Lets it write its state; its functions end first, because it would wait for every call to return."""
+        if hasattr(self, "process") and self.process.returncode is None:
+            self.process.signal()
+            deadline = time.monotonic() + STOP_TIMEOUT
+            while self.process.returncode is None and time.monotonic() < deadline:
+                for pid in descendants(self.process.pid):
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+                time.sleep(0.1)
         super().stop()
         if hasattr(self, "_scratch"):
             self._scratch.cleanup()

@@ -111,6 +111,11 @@ class Process:
             return ""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
+    def signal(self) -> None:
+        """Asks the child to end."""
+        if self._child is not None:
+            self._child.send_signal(self.stop_signal)
+
     def stop(self) -> None:
         """Ends the child and everything in its group; safe to call twice."""
         if self._child is None:
