@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Form, Response
-from modelyard.accounts.sessions import Denied, Grant
+from modelyard.accounts.outcomes import Denied
+from modelyard.accounts.sessions import Grant
 from modelyard.accounts.throttle import LOGIN, REGISTER
 from modelyard.composition import Composition
 from modelyard.web.app import create_app, lambda_handler
@@ -61,6 +62,17 @@ async def token(
     """The OAuth2 password form: what Authorize in the documentation sends."""
     credentials = Credentials(email=form.username, password=form.password)
     return await login(credentials, services, origin)
+
+
+@router.post("/auth/restore", dependencies=[PUBLIC])
+async def restore(body: Credentials, services: ServicesDep, origin: OriginDep) -> TokenPair:
+    """Takes back the deletion of an account, within 30 days, and logs in."""
+    services.throttle.check(LOGIN, ip=origin.ip, account=body.email)
+    with services.database.transaction() as session:
+        outcome = services.sessions(session, origin).restore(email=body.email, password=body.password)
+    pair = granted(outcome, services)
+    services.revocations.unblock(outcome.user_id)
+    return pair
 
 
 @router.post("/auth/refresh", dependencies=[PUBLIC])

@@ -76,6 +76,7 @@ PUBLIC_ROUTES = {
     "/auth/login",
     "/auth/token",
     "/auth/refresh",
+    "/auth/restore",
     "/health",
     "/health/ready",
     "/docs",

@@ -15,8 +15,9 @@ from modelyard.kit.secrets import Secrets
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
+    from modelyard.accounts.administration import Administration
     from modelyard.accounts.admission import Admitter, Caller
-    from modelyard.accounts.audit import Audit, Origin
+    from modelyard.accounts.audit import Audit, AuditTrail, Origin
     from modelyard.accounts.key_service import ApiKeys
     from modelyard.accounts.keys import KeyRecord
     from modelyard.accounts.passwords import Passwords
@@ -129,6 +130,16 @@ class Composition:
 
         audit = self.audit(unit, origin, actor)
         return Sessions(unit, audit, origin=origin, passwords=self.passwords, tokens=self.tokens)
+
+    def administration(self, unit: Session, origin: Origin, caller: Caller) -> Administration:
+        from modelyard.accounts.administration import Administration
+
+        return Administration(unit, caller, self.audit(unit, origin, caller), self.cursors)
+
+    def audit_trail(self, unit: Session) -> AuditTrail:
+        from modelyard.accounts.audit import AuditTrail
+
+        return AuditTrail(unit, self.cursors)
 
     def api_keys(self, unit: Session, origin: Origin, caller: Caller) -> ApiKeys:
         from modelyard.accounts.key_service import ApiKeys

@@ -11,8 +11,22 @@ class WrongCredentials(Unauthorized):
     code, title = "wrong_credentials", "Email or password is wrong"
 
 
+class WrongPassword(Forbidden):
+    """Of somebody who is logged in already: not a 401, which would make clients refresh and try again."""
+
+    code, title = "wrong_password", "The current password is wrong"
+
+
+class EmailTaken(Conflict):
+    code, title = "email_taken", "This address cannot be used"
+
+
 class AccountSuspended(Forbidden):
     code, title = "account_suspended", "This account is suspended"
+
+
+class AccountDeleted(Forbidden):
+    code, title = "account_deleted", "This account was deleted"
 
 
 class SessionEnded(Unauthorized):

@@ -7,12 +7,14 @@ or has been emptied learns of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 
 from sqlalchemy.orm import Session as Unit
 
+from modelyard.accounts.administration import Consequences
 from modelyard.accounts.keys import record_key
+from modelyard.accounts.limits import PER_MINUTE
 from modelyard.accounts.repository import SessionRepository
 from modelyard.accounts.tokens import ACCESS_SECONDS
 from modelyard.kit.clock import Clock, utc_now
@@ -51,6 +53,39 @@ class Revocations:
                 self._redis.delete(*(record_key(user_id, name) for name in names))
         except Exception:  # Redis is away: what it holds is gone or expires within minutes
             logger.warning("key change postponed", user_id=user_id)
+
+    def block(self, user_id: str) -> None:
+        """Refuses everything of this user, whatever the credential, until `unblock`; for as long as a token
+        could live. PostgreSQL keeps keys and refreshing out beyond that.
+        """
+        self._tell(user_id, lambda: self._redis.set(f"{{{user_id}}}:blocked", b"1", ex=KEEP_SECONDS))
+
+    def unblock(self, user_id: str) -> None:
+        self._tell(user_id, lambda: self._redis.delete(f"{{{user_id}}}:blocked"))
+
+    def set_quota(self, user_id: str, quota: int | None) -> None:
+        """This user's own limit from the next request on; tokens that are made from now on carry it."""
+        name = f"{{{user_id}}}:quota:{PER_MINUTE.name}"
+        # Back to the default is told as well: tokens in use may carry the limit that was.
+        value = str(PER_MINUTE.quota if quota is None else quota)
+        self._tell(user_id, lambda: self._redis.set(name, value, ex=KEEP_SECONDS))
+
+    def follow(self, change: Consequences) -> None:
+        """Tells admission what an administrator changed."""
+        if change.blocked:
+            self.block(change.user_id)
+        elif change.blocked is False:
+            self.unblock(change.user_id)
+        if change.quota_changed:
+            self.set_quota(change.user_id, change.quota)
+        self.publish(change.user_id, change.sessions)
+        self.forget_keys(change.user_id, change.keys, revoked=False)
+
+    def _tell(self, user_id: str, command: Callable[[], object]) -> None:
+        try:
+            command()
+        except Exception:  # whatever the client raises when Redis is away
+            logger.warning("news for admission postponed", user_id=user_id)
 
     def republish(self, unit: Unit) -> int:
         """Tells Redis again about everything revoked while its tokens could still be alive; for the sweep."""

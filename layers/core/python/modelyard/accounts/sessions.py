@@ -11,14 +11,20 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session as Unit
 
 from modelyard.accounts.audit import Audit, Origin
-from modelyard.accounts.errors import AccountSuspended, SessionEnded, SessionNotFound, WrongCredentials
+from modelyard.accounts.errors import (
+    AccountDeleted,
+    AccountSuspended,
+    SessionEnded,
+    SessionNotFound,
+    WrongCredentials,
+)
 from modelyard.accounts.events import emit
+from modelyard.accounts.outcomes import Denied
 from modelyard.accounts.passwords import Passwords
 from modelyard.accounts.repository import SessionRepository, UserRepository
 from modelyard.accounts.tokens import ACCESS_SECONDS, REFRESH_SECONDS, Kind, Tokens
 from modelyard.db.tables import Session, User
 from modelyard.kit.clock import Clock, utc_now
-from modelyard.kit.errors import Problem
 from modelyard.kit.hashing import sha256_hex
 from modelyard.kit.ids import is_id, new_id
 
@@ -35,16 +41,6 @@ class Grant:
     refresh_token: str
     expires_in: int = ACCESS_SECONDS
     refresh_expires_in: int = REFRESH_SECONDS
-
-
-@dataclass(frozen=True, slots=True)
-class Denied:
-    """An answer and not an exception, because what it changed (the end of a session, an audit entry) must be
-    committed before the problem is raised. The session `revoke` must be told to admission.
-    """
-
-    problem: Problem
-    revoke: Session | None = None
 
 
 class Sessions:
@@ -73,15 +69,31 @@ class Sessions:
         suspended.
         """
         user = self._users.by_email(email)
-        hashed = user.password_hash if user is not None and user.status != "deleted" else None
-        if not self._passwords.matches(password, hashed) or user is None:
+        if not self._passwords.matches(password, user.password_hash if user else None) or user is None:
             self._refused("session.login", user, reason="wrong_credentials")
             return Denied(WrongCredentials("Email or password is wrong."))
         if user.status == "suspended":
             self._refused("session.login", user, reason="suspended")
             return Denied(AccountSuspended("An administrator has suspended this account."))
+        if user.status == "deleted":
+            self._refused("session.login", user, reason="deleted")
+            return Denied(AccountDeleted("This account was deleted. POST /api/auth/restore takes it back."))
         if self._passwords.is_weak(user.password_hash):
             user.password_hash = self._passwords.hash(password)
+        return self._begin(user)
+
+    def restore(self, *, email: str, password: str) -> Grant | Denied:
+        """Takes back the deletion of an account within its grace period, and logs in."""
+        user = self._users.by_email(email)
+        deleted = user is not None and user.status == "deleted"
+        if (
+            not self._passwords.matches(password, user.password_hash if user and deleted else None)
+            or user is None
+        ):
+            return Denied(WrongCredentials("There is no deleted account with this email and password."))
+        user.status, user.deleted_at = "active", None
+        self._audit.record("user.restore", user_id=user.id, target=user.id)
+        emit("user.restored", user_id=user.id)
         return self._begin(user)
 
     def refresh(self, token: str) -> Grant | Denied:

@@ -59,8 +59,28 @@ class Me(Shown):
     email: str
     name: str
     role: Literal["user", "admin"]
+    email_verified_at: datetime | None = None
     created_at: datetime
     updated_at: datetime
+
+
+class MeChange(Payload):
+    name: DisplayName | None = None
+    email: Email | None = None
+    current_password: GivenPassword | None = Field(None, description="Needed for a new email")
+
+
+class PasswordChange(Payload):
+    current_password: GivenPassword
+    new_password: NewPassword
+
+
+class Proof(Payload):
+    current_password: GivenPassword
+
+
+class Closed(Shown):
+    purged_after: datetime = Field(description="Until then the account can be restored")
 
 
 class SessionShown(Shown):

@@ -111,6 +111,14 @@ class Router(APIRouter):
         super().__init__(**options)
 
 
+def combine(*routers: Router) -> Router:
+    """One router with the routes of several."""
+    whole = Router()
+    for router in routers:
+        whole.routes.extend(router.routes)
+    return whole
+
+
 def _flat(dependant: Dependant) -> Iterator[Dependant]:
     for inner in dependant.dependencies:
         yield inner

@@ -1,0 +1,1 @@
+"""Routes of functions that have too many for one handler."""
