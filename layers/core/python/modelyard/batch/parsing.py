@@ -48,7 +48,7 @@ def parse_chunk(data: bytes, layout: InputLayout, decoder: Decoder) -> tuple[Bat
 def _json_lines(data: bytes, decoder: Decoder) -> tuple[Batch, Errors, int]:
     rows: list[Any] = []
     errors: Errors = {}
-    lines = records(data, quoted=False)
+    lines = records(data, delimiter=None)
     for number, line in enumerate(lines):
         try:
             rows.append(orjson.loads(line))
@@ -102,7 +102,7 @@ def _even(data: bytes, layout: InputLayout) -> bool:
     octets = np.frombuffer(data + b"\n", dtype=np.uint8)
     delimiter = ord(layout.delimiter)
     separators = octets[octets <= 0x2C] if delimiter <= 0x2C else octets
-    # One comparison finds newlines and commas, and plus signs and spaces, which are rare enough to sift after.
+    # One comparison finds newlines and commas, and a few plus signs and spaces, which are sifted after.
     separators = separators[(separators == 0x0A) | (separators == delimiter)]
     if len(separators) % layout.width:
         return False
@@ -142,7 +142,7 @@ def _loaded(text: bytes) -> list[Any] | None:
 
 
 def _with_nulls(text: bytes) -> bytes:
-    """Missing values as JSON writes them. What would be a boolean to JSON is no number, and made unreadable."""
+    """Missing values as JSON writes them; what is a boolean to JSON is no number, and made unreadable."""
     if b"true" in text or b"false" in text:
         return b"?"
     text = b"," + text + b","
@@ -177,7 +177,7 @@ def _by_numpy(data: bytes, layout: InputLayout) -> NDArray[np.float64] | None:
 def _csv(data: bytes, layout: InputLayout, decoder: Decoder) -> tuple[Batch, Errors, int]:
     rows: list[Any] = []
     errors: Errors = {}
-    lines = records(data, quoted=True)
+    lines = records(data, delimiter=layout.delimiter)
     for number, cells in enumerate(_cells(lines, layout)):
         if isinstance(cells, FieldError):
             errors[number] = cells

@@ -1,8 +1,9 @@
 """Where the rows of a large text file begin and end: whole records per chunk, found at the speed of a scan.
 
-A newline ends a record unless an odd number of quotes stands before it in the record (RFC 4180); JSON
-Lines hold no raw newline inside a row. Blank lines are no rows. The parser finds records with the same
-functions, so both count alike whatever the file holds.
+A newline ends a record unless it stands in a quoted field: one that begins with a quote (RFC 4180). A quote
+anywhere else is a character like others, as it is to Python's `csv` and to pandas. JSON Lines hold no raw
+newline inside a row. Blank lines are no rows. The parser finds records with the same functions, so both count
+alike.
 """
 
 from __future__ import annotations
@@ -29,19 +30,26 @@ class Piece:
 
 
 def split(
-    stream: Iterable[bytes], *, first_byte: int, quoted: bool, most_rows: int, most_bytes: int, row_bytes: int
+    stream: Iterable[bytes],
+    *,
+    first_byte: int,
+    delimiter: str | None,
+    most_rows: int,
+    most_bytes: int,
+    row_bytes: int,
 ) -> Iterator[Piece]:
     """Pieces of at most `most_rows` rows and about `most_bytes` bytes, in order, without gaps.
 
-    `stream` is the file from its first byte. Raises `JobFailure` where one record is longer than `row_bytes`.
+    `stream` is the file from its first byte; `delimiter` is that of CSV, None for JSON Lines.
+    Raises `JobFailure` where one record is longer than `row_bytes`.
     """
     open_row, open_byte = 0, first_byte  # the piece being filled begins here
     rows = 0  # of the piece being filled
     position = 0  # of `data` in the file
-    for data in _whole_records(stream, first_byte, quoted, row_bytes):
+    for data in _whole_records(stream, first_byte, delimiter, row_bytes):
         if not position:
             position = first_byte
-        ends, filled = _records(data, quoted)
+        ends, filled = _records(data, delimiter)
         counted = np.cumsum(filled)
         done = 0  # records of `data` that are in a piece already
         while done < len(ends):
@@ -61,15 +69,17 @@ def split(
         yield Piece(open_row, rows, open_byte, position)
 
 
-def records(data: bytes, *, quoted: bool) -> list[bytes]:
+def records(data: bytes, *, delimiter: str | None) -> list[bytes]:
     """The records of `data` that are not blank, without their line ends."""
-    ends, filled = _records(data, quoted)
+    ends, filled = _records(data, delimiter)
     starts = np.concatenate(([0], ends[:-1])) if len(ends) else ends
     bounds = zip(starts[filled].tolist(), ends[filled].tolist(), strict=True)
     return [data[first:end].rstrip(b"\r\n") for first, end in bounds]
 
 
-def _whole_records(stream: Iterable[bytes], skip: int, quoted: bool, row_bytes: int) -> Iterator[bytes]:
+def _whole_records(
+    stream: Iterable[bytes], skip: int, delimiter: str | None, row_bytes: int
+) -> Iterator[bytes]:
     """The stream after `skip` bytes, cut anew so that every piece ends where a record ends."""
     rest = b""
     for block in stream:
@@ -78,7 +88,7 @@ def _whole_records(stream: Iterable[bytes], skip: int, quoted: bool, row_bytes: 
             block = block[skipped:]
             skip -= skipped
         data = rest + block
-        end = _last_end(data, quoted)
+        end = _last_end(data, delimiter)
         if end:
             yield data[:end]
         rest = data[end:]
@@ -92,15 +102,15 @@ def _whole_records(stream: Iterable[bytes], skip: int, quoted: bool, row_bytes: 
         yield rest
 
 
-def _last_end(data: bytes, quoted: bool) -> int:
-    if not quoted or _QUOTE not in data:
+def _last_end(data: bytes, delimiter: str | None) -> int:
+    if delimiter is None or _QUOTE not in data:
         return data.rfind(b"\n") + 1
-    ends, _ = _records(data, quoted, complete=False)
+    ends, _ = _records(data, delimiter, complete=False)
     return int(ends[-1]) if len(ends) else 0
 
 
 def _records(
-    data: bytes, quoted: bool, *, complete: bool = True
+    data: bytes, delimiter: str | None, *, complete: bool = True
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """The offset after each record, and whether it is more than a line end.
 
@@ -108,9 +118,8 @@ def _records(
     """
     octets = np.frombuffer(data, dtype=np.uint8)
     newlines = np.flatnonzero(octets == _NEWLINE)
-    if quoted and _QUOTE in data:
-        quotes = np.flatnonzero(octets == _QUOTE)
-        newlines = newlines[np.searchsorted(quotes, newlines) % 2 == 0]
+    if delimiter is not None and _QUOTE in data:
+        newlines = _outside_quotes(octets, newlines, ord(delimiter))
     ends = newlines + 1
     if complete and len(data) and (not len(ends) or ends[-1] < len(data)):
         ends = np.append(ends, len(data))
@@ -121,3 +130,40 @@ def _records(
         (lengths == 1) | ((lengths == 2) & (octets[ends - 1] == _NEWLINE))
     )
     return ends.astype(np.int64), ~blank
+
+
+def _outside_quotes(
+    octets: NDArray[np.uint8], newlines: NDArray[np.intp], delimiter: int
+) -> NDArray[np.intp]:
+    """The newlines that stand in no quoted field; `octets` begins where a record begins."""
+    quotes = np.flatnonzero(octets == _QUOTE)
+    opening = quotes[::2]  # if every quote opens or closes, or is one of a pair that stands for itself
+    before = octets[np.maximum(opening - 1, 0)]
+    proper = (opening == 0) | (before == comma) | (before == _NEWLINE) | (before == _QUOTE)
+    if proper.all():
+        outside: NDArray[np.intp] = newlines[np.searchsorted(quotes, newlines) % 2 == 0]
+        return outside
+    return _walk(octets, comma)
+
+
+def _walk(octets: NDArray[np.uint8], delimiter: int) -> NDArray[np.intp]:
+    """The same, from one quote, delimiter and newline to the next: for files that use quotes in other ways."""
+    places = np.flatnonzero((octets == _QUOTE) | (octets == delimiter) | (octets == _NEWLINE))
+    found = []
+    field, quoted, skip = 0, False, -1
+    for place, octet in zip(places.tolist(), octets[places].tolist(), strict=True):
+        if place == skip:
+            continue
+        if quoted:
+            if octet == _QUOTE:
+                if place + 1 < len(octets) and octets[place + 1] == _QUOTE:
+                    skip = place + 1
+                else:
+                    quoted = False
+        elif octet == _QUOTE:
+            quoted = place == field
+        else:
+            field = place + 1
+            if octet == _NEWLINE:
+                found.append(place)
+    return np.array(found, dtype=np.intp)
