@@ -132,9 +132,7 @@ def _records(
     return ends.astype(np.int64), ~blank
 
 
-def _outside_quotes(
-    octets: NDArray[np.uint8], newlines: NDArray[np.intp], delimiter: int
-) -> NDArray[np.intp]:
+def _outside_quotes(octets: NDArray[np.uint8], newlines: NDArray[np.intp], comma: int) -> NDArray[np.intp]:
     """The newlines that stand in no quoted field; `octets` begins where a record begins."""
     quotes = np.flatnonzero(octets == _QUOTE)
     opening = quotes[::2]  # if every quote opens or closes, or is one of a pair that stands for itself
@@ -147,7 +145,7 @@ def _outside_quotes(
 
 
 def _walk(octets: NDArray[np.uint8], delimiter: int) -> NDArray[np.intp]:
-    """The same, from one quote, delimiter and newline to the next: for files that use quotes in other ways."""
+    """The same, going from quote to delimiter to newline: for files that use quotes in other ways."""
     places = np.flatnonzero((octets == _QUOTE) | (octets == delimiter) | (octets == _NEWLINE))
     found = []
     field, quoted, skip = 0, False, -1
