@@ -195,7 +195,7 @@ def test_the_first_administrator(session, composition, user, stranger):
     audit = Audit(session, Origin())
     with pytest.raises(UserNotFound):
         make_first_admin(session, audit, "nobody@example.com")
-    assert make_first_admin(session, audit, user.email).role == "admin"
+    assert make_first_admin(session, audit, user.email).user_id == user.id
     with pytest.raises(AdminExists):
         make_first_admin(session, audit, stranger.email)
     assert session.execute(select(func.count()).where(AuditEntry.action == "admin.first")).scalar() == 1

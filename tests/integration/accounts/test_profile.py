@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from modelyard.db.tables import User
+from modelyard.kit.clock import utc_now
 from modelyard.web.app import create_app, lambda_handler
 from sqlalchemy import select, update
 
@@ -147,6 +150,13 @@ def test_deleting_closes_everything_now_and_can_be_taken_back(api, me, database)
     assert api.post("/auth/restore", json=LOGIN).status == 401  # there is nothing to take back
     with database.transaction() as session:
         assert session.execute(select(User.deleted_at)).scalar_one() is None
+
+
+def test_when_the_grace_is_over_nothing_is_taken_back(api, me, database):
+    assert me.delete("/users/me", json=PROOF).status == 200
+    with database.transaction() as session:
+        session.execute(update(User).values(deleted_at=utc_now() - timedelta(days=30, seconds=1)))
+    assert api.post("/auth/restore", json=LOGIN).status == 401
 
 
 def test_the_trail_is_paged_filtered_and_ones_own(api, me, stranger):

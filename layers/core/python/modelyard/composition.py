@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from modelyard.accounts.revocation import Revocations
     from modelyard.accounts.service import Accounts
     from modelyard.accounts.sessions import Sessions
+    from modelyard.accounts.sweep import AccessSweep
     from modelyard.accounts.throttle import Throttle
     from modelyard.accounts.tokens import Tokens
     from modelyard.batch.service import JobService
@@ -151,6 +152,12 @@ class Composition:
         from modelyard.accounts.revocation import Revocations
 
         return Revocations(self.redis)
+
+    @cached_property
+    def access_sweep(self) -> AccessSweep:
+        from modelyard.accounts.sweep import AccessSweep
+
+        return AccessSweep(self.database, self.revocations, self.s3, self.bucket)
 
     @cached_property
     def readiness(self) -> Readiness:
@@ -376,6 +383,18 @@ class HotComposition(Composition):
         return RouteTable(
             lambda user_id, model_id: self.routes.load(user_id, model_id), remember_in(self.redis)
         )
+
+    def preload(self) -> None:
+        """Imports what the first request will need, while Lambda initialises: at full speed, before a snapshot."""
+        import modelyard.accounts.admission
+        import modelyard.accounts.keyring
+        import modelyard.accounts.tokens
+        import modelyard.kit.awslite
+        import modelyard.kit.resp
+        import modelyard.serving.native
+        import modelyard.serving.routing  # noqa: F401
+
+        import onnxruntime  # noqa: F401
 
     def after_restore(self) -> None:
         """What a snapshot must not carry over: a dead connection, routes of another day."""

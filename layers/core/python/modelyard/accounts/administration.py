@@ -126,7 +126,7 @@ class Administration:
         follows.keys = list(self._unit.execute(statement).scalars())
 
 
-def make_first_admin(unit: Unit, audit: Audit, email: str) -> User:
+def make_first_admin(unit: Unit, audit: Audit, email: str) -> Consequences:
     """Makes a registered user the first administrator; raises `AdminExists` where there is one already, who
     can make others. Whoever may invoke `make_admin` may do this, and nobody over HTTP.
     """
@@ -143,4 +143,4 @@ def make_first_admin(unit: Unit, audit: Audit, email: str) -> User:
     ended = SessionRepository(unit).end_all(user.id, utc_now(), "role_changed")
     audit.record("admin.first", user_id=user.id, target=user.id, sessions_ended=len(ended))
     emit("user.made_first_admin", user_id=user.id)
-    return user
+    return Consequences(user.id, sessions=ended)

@@ -22,6 +22,7 @@ from modelyard.accounts.events import emit
 from modelyard.accounts.outcomes import Denied
 from modelyard.accounts.passwords import Passwords
 from modelyard.accounts.repository import SessionRepository, UserRepository
+from modelyard.accounts.service import GRACE
 from modelyard.accounts.tokens import ACCESS_SECONDS, REFRESH_SECONDS, Kind, Tokens
 from modelyard.db.tables import Session, User
 from modelyard.kit.clock import Clock, utc_now
@@ -85,7 +86,8 @@ class Sessions:
     def restore(self, *, email: str, password: str) -> Grant | Denied:
         """Takes back the deletion of an account within its grace period, and logs in."""
         user = self._users.by_email(email)
-        deleted = user is not None and user.status == "deleted"
+        over = self._clock() - GRACE  # from then on its files may be gone
+        deleted = user is not None and user.status == "deleted" and (user.deleted_at or over) > over
         if (
             not self._passwords.matches(password, user.password_hash if user and deleted else None)
             or user is None
