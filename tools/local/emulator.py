@@ -79,7 +79,7 @@ class Emulator(Service):
         return self
 
     def stop(self) -> None:
-        """Lets it write its state; its functions end first, because it would wait for every call to return."""
+        """Lets it write its state; its functions end first, because it would wait for their answers."""
         if hasattr(self, "process") and self.process.returncode is None:
             self.process.signal()
             deadline = time.monotonic() + STOP_TIMEOUT

@@ -18,6 +18,7 @@ from typing import Self
 import httpx
 import uvicorn
 from starlette.applications import Starlette
+from starlette.background import BackgroundTask
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
@@ -119,19 +120,9 @@ class FrontDoor:
         if answer.status_code == 413 and answer.headers.get("content-type", "").startswith("text/plain"):
             await answer.aclose()  # the emulator's own words where a function's payload would pass 6 MB
             return _too_large(instance)
-        response = StreamingResponse(answer.aiter_raw(), answer.status_code, background=_Closing(answer))
+            await answer.aclose()  # a function's payload would pass 6 MB: the emulator says so in plain text
         response.raw_headers = [(k.lower(), v) for k, v in answer.headers.raw if k.lower() not in HOP_BY_HOP]
         return response
-
-
-class _Closing:
-    """Hands the connection back when the answer has left."""
-
-    def __init__(self, answer: httpx.Response) -> None:
-        self._answer = answer
-
-    async def __call__(self) -> None:
-        await self._answer.aclose()
 
 
 def _too_large(instance: str) -> Response:
