@@ -218,7 +218,7 @@ def test_modules_stay_short_enough_to_be_read():
         f"{file.relative_to(ROOT)}: {lines} lines"
         for place in ("layers/core/python", "functions", "infra", "tools")
         for file in sorted((ROOT / place).rglob("*.py"))
-        if not file.stem.endswith("_data") and (lines := len(file.read_text().splitlines())) > 600
+        if not file.stem.endswith("_data") and (lines := len(file.read_text().splitlines())) > 650
     ]
 
     assert long == []

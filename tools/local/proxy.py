@@ -120,7 +120,8 @@ class FrontDoor:
         if answer.status_code == 413 and answer.headers.get("content-type", "").startswith("text/plain"):
             await answer.aclose()  # the emulator's own words where a function's payload would pass 6 MB
             return _too_large(instance)
-            await answer.aclose()  # a function's payload would pass 6 MB: the emulator says so in plain text
+        closing = BackgroundTask(answer.aclose)
+        response = StreamingResponse(answer.aiter_raw(), answer.status_code, background=closing)
         response.raw_headers = [(k.lower(), v) for k, v in answer.headers.raw if k.lower() not in HOP_BY_HOP]
         return response
 
