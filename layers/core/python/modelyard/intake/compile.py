@@ -9,13 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from modelyard.intake import graphs, parity
-from modelyard.intake.candidates import Candidate, CannotConvert, Converted, candidates, convert
+from modelyard.intake.candidates import (
+    Candidate,
+    CannotConvert,
+    Converted,
+    candidates,
+    convert,
+    everything,
+)
 from modelyard.intake.describe import Described
 from modelyard.intake.inputs import trained_names
 from modelyard.intake.rows import take
 from modelyard.serving.signature import OnnxGraph, Signature
 
 MAX_ONNX_BYTES = 1 << 30
+_MOST_TERMS = 2000
 _INVOKE_SECONDS = 0.015  # what a prediction in the sandbox function costs beyond the estimator itself
 
 
@@ -30,7 +38,7 @@ class Compiled:
 def compile_and_prove(estimator: Any, described: Described, *, deadline: float = float("inf")) -> Compiled:
     """`deadline` is a moment of `time.monotonic()`; what is not proven by then stays native."""
     signature = described.signature
-    obstacle = _obstacle(signature)
+    obstacle = _obstacle(estimator, signature)
     if obstacle:
         return Compiled(replace(signature, reason=obstacle))
     try:
@@ -57,7 +65,11 @@ def compile_and_prove(estimator: Any, described: Described, *, deadline: float =
     return Compiled(replace(signature, reason=_summary(reasons), parity=speed))
 
 
-def _obstacle(signature: Signature) -> str | None:
+def _obstacle(estimator: Any, signature: Signature) -> str | None:
+    """What makes the attempt pointless, or endless."""
+    for part in everything(estimator):
+        if getattr(part, "n_output_features_", 0) > _MOST_TERMS:
+            return f"{type(part).__name__} makes more than {_MOST_TERMS} terms, each a node of the graph"
     if signature.layout == "records":
         return "records of any keys have no tensor form"
     if any(column.dtype == "category" for column in signature.columns):

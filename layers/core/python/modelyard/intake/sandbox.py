@@ -18,7 +18,8 @@ from modelyard.kit.hashing import sha256_of_chunks
 from modelyard.serving.signature import Signature
 
 MODULE = "modelyard.intake.examine"
-COMPILE_SHARE = 0.6  # of the inspection's time; the rest belongs to scanning and loading
+COMPILE_SHARE = 0.5  # of the inspection's time at most; the rest belongs to scanning and loading
+COMPILE_SECONDS = 90.0  # and no longer than this, however much time there is
 _SLACK = 5.0  # seconds beyond a stage's own limit, for a machine that is busy
 _CHUNK = 1 << 20
 _STAGES = {
@@ -44,9 +45,7 @@ def inspect(
     return result | {"seconds": round(time.monotonic() - start, 3)}
 
 
-def _inspect(
-    path: Path, limits: Limits, onnx_out: Path | None, module: str, start: float
-) -> dict[str, Any]:
+def _inspect(path: Path, limits: Limits, onnx_out: Path | None, module: str, start: float) -> dict[str, Any]:
     size = path.stat().st_size
     if size > limits.upload_bytes:
         return _refusal(
@@ -72,7 +71,7 @@ def _converse(
     request = {
         "path": str(path.resolve()),
         "limits": asdict(limits),
-        "compile_seconds": limits.inspection_seconds * COMPILE_SHARE,
+        "compile_seconds": _compile_seconds(limits),
     }
     child.send(request, seconds=_SLACK)
     while True:
@@ -93,8 +92,17 @@ def _converse(
 def _patience(stage: str, limits: Limits, end: float) -> float:
     """Seconds until the next message is overdue."""
     left = max(0.0, end - time.monotonic())
-    own = {"scanning": limits.scan_seconds, "predicting": limits.prediction_seconds}.get(stage)
+    own = {
+        "scanning": limits.scan_seconds,
+        "predicting": limits.prediction_seconds,
+        # The child looks at the clock between candidates; one that takes for ever is cut off here.
+        "compiling": _compile_seconds(limits) * 1.2,
+    }.get(stage)
     return left if own is None else min(left, own + _SLACK)
+
+
+def _compile_seconds(limits: Limits) -> float:
+    return min(limits.inspection_seconds * COMPILE_SHARE, COMPILE_SECONDS)
 
 
 def _checked(result: Any, child: Child) -> dict[str, Any]:
