@@ -60,7 +60,8 @@ lock: $(STAMPS) ## pin all dependencies anew
 	@$(PY) -m tools.lock
 
 bench: setup ## measure the hot path against peers
-	@$(PY) -m pytest -q -n 0 -s tests/benchmarks
+	@$(PY) -m tests.benchmarks
+	@$(PY) -m pytest -q -n 0 tests/benchmarks
 
 browser: $(VENV)/.stamp
 	@$(PY) -m tools.browser

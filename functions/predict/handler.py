@@ -5,8 +5,6 @@ from __future__ import annotations
 import gc
 from contextlib import suppress
 
-# Imported while Lambda initialises, at full speed and before any snapshot, not during the first request.
-import onnxruntime  # noqa: F401
 from modelyard.composition import HotComposition
 from modelyard.web.lean import LeanApp
 from modelyard.web.prediction import PredictEndpoint, log_prediction
@@ -22,6 +20,7 @@ def make_handler(composition: HotComposition) -> LeanApp:
 
 
 services = HotComposition()
+services.preload()
 handler = make_handler(services)
 
 with suppress(ImportError):  # only Lambda has it, and only there are snapshots restored

@@ -33,7 +33,7 @@ class Function:
     ) -> None:
         self._handler = handler
         self._path = path
-        self._environment = dict(environment or {})
+        self.environment = dict(environment or {})
         self._options = options
         self._count = 0
 
@@ -49,7 +49,7 @@ class Function:
             "LAMBDA_TASK_ROOT": str(self._path),
             "PYTHONPATH": f"{self._path}:{ROOT / 'layers/core/python'}",
             "OMP_NUM_THREADS": "1",
-            **self._environment,
+            **self.environment,
         }
         self.started = time.perf_counter()
         self._process = subprocess.Popen(

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from modelyard.kit.redis import CacheDown
 from modelyard.kit.resp import Connection, ReplyError
+from modelyard.kit.tls import client_context
 
 from tools.local.services import Redis, free_port
 
@@ -201,6 +202,8 @@ def test_tls(redis_server: Redis, redis_client: Any, tmp_path: Path, monkeypatch
         with pytest.raises(CacheDown, match="SSL"):
             Connection(lambda: settings).ping()
         monkeypatch.setenv("SSL_CERT_FILE", str(front.certificate))
+        client_context.cache_clear()
         connection = Connection(lambda: settings)
         assert connection.ping() == b"PONG"
         connection.close()
+    client_context.cache_clear()

@@ -358,9 +358,9 @@ class HotComposition(Composition):
 
     @cached_property
     def secrets(self) -> Secrets:
-        from modelyard.kit.awslite import fetch_secret
+        from modelyard.kit.awslite import SecretsManager, Service
 
-        return Secrets(fetch_secret)
+        return Secrets(SecretsManager(Service("secretsmanager")).get)
 
     @cached_property
     def redis(self) -> Connection:
@@ -385,7 +385,9 @@ class HotComposition(Composition):
         )
 
     def preload(self) -> None:
-        """Imports what the first request will need, while Lambda initialises: at full speed, before a snapshot."""
+        """Imports what the first request needs, while Lambda initialises: at full speed, before a snapshot."""
+        import onnxruntime  # noqa: F401
+
         import modelyard.accounts.admission
         import modelyard.accounts.keyring
         import modelyard.accounts.tokens
@@ -393,8 +395,6 @@ class HotComposition(Composition):
         import modelyard.kit.resp
         import modelyard.serving.native
         import modelyard.serving.routing  # noqa: F401
-
-        import onnxruntime  # noqa: F401
 
     def after_restore(self) -> None:
         """What a snapshot must not carry over: a dead connection, routes of another day."""

@@ -23,6 +23,7 @@ from modelyard.kit.sigv4 import (
     encode_path,
     encode_query,
 )
+from modelyard.kit.tls import client_context
 
 _CHUNK = 1 << 20
 _TRIES = 3
@@ -127,8 +128,7 @@ class Service:
             connection = None if fresh else connections.pop(host, None)
             reused = connection is not None
             if connection is None:
-                kind = http.client.HTTPSConnection if scheme == "https" else http.client.HTTPConnection
-                connection = kind(host, timeout=_CONNECT_SECONDS)
+                connection = _connection(scheme, host)
             try:
                 return self._exchange(connection, method, target, headers, body, deadline, host)
             except (ConnectionError, http.client.HTTPException) as error:
@@ -250,14 +250,15 @@ class SecretsManager:
         return str(json.loads(_read(self._service.name, answer))["SecretString"])
 
 
-def fetch_secret(name: str) -> str:
-    """For `kit.secrets.Secrets`, where boto3 is too heavy."""
-    return SecretsManager(Service("secretsmanager")).get(name)
-
-
 _THROTTLED = frozenset(
     {"ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded", "SlowDown"}
 )
+
+
+def _connection(scheme: str, host: str) -> http.client.HTTPConnection:
+    if scheme == "https":
+        return http.client.HTTPSConnection(host, timeout=_CONNECT_SECONDS, context=client_context())
+    return http.client.HTTPConnection(host, timeout=_CONNECT_SECONDS)
 
 
 def _hostname(service: str, region: str, dualstack: bool) -> str:

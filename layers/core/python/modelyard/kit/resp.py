@@ -15,6 +15,7 @@ from typing import Any
 from hiredis import Reader, pack_command
 
 from modelyard.kit.redis import CacheDown
+from modelyard.kit.tls import client_context
 
 _FIRST_PAUSE = 0.25  # seconds without trying after a failure; doubles with each further one
 _LONGEST_PAUSE = 5.0
@@ -166,11 +167,15 @@ class Connection:
     def _connect(self) -> None:
         settings = self._settings()
         host = str(settings["host"])
-        plain = socket.create_connection((host, int(settings["port"])), timeout=self._connect_timeout)
+        plain: socket.socket = socket.create_connection(
+            (host, int(settings["port"])), timeout=self._connect_timeout
+        )
         try:
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            self._socket = _secured(plain, host) if settings.get("tls") else plain
+            if settings.get("tls"):
+                plain = client_context().wrap_socket(plain, server_hostname=host)
+            self._socket = plain
         except BaseException:
             plain.close()
             raise
@@ -194,9 +199,3 @@ class Connection:
 def _packed(command: Sequence[Any]) -> bytes:
     data: bytes = pack_command(tuple(command))
     return data
-
-
-def _secured(plain: socket.socket, host: str) -> socket.socket:
-    import ssl  # 20 ms that only encrypted connections pay
-
-    return ssl.create_default_context().wrap_socket(plain, server_hostname=host)
