@@ -235,8 +235,11 @@ class DataStack(Stack):
             BEHIND_A_GROUP,
             "AwsSolutions-RDS11",
         )
+        secret = database.node.find_child("Secret")
+        assert isinstance(secret, secrets.Secret)
+        secret.apply_removal_policy(self._removal)  # a restored snapshot still has this password
         acknowledge(
-            database.node.find_child("Secret"),
+            secret,
             "Only migrate reads it, and a rotating function would need a way into the VPC.",
             "AwsSolutions-SMG4",
         )

@@ -91,8 +91,9 @@ class Functions:
             properties["tenancy_config"] = lambda_.TenancyConfig.PER_TENANT
         if self._snapped(function):
             properties["snap_start"] = lambda_.SnapStartConf.ON_PUBLISHED_VERSIONS
-        if self._stage.reserve_concurrency and self._stage.data is not None and function.share:
-            properties["reserved_concurrent_executions"] = concurrency(function, self._stage)
+        limit = reserved(function, self._stage)
+        if limit is not None:
+            properties["reserved_concurrent_executions"] = limit
         if function.in_network and self._network is not None:
             properties |= {
                 "vpc": self._network.vpc,
@@ -161,8 +162,12 @@ def asset(built: Built) -> lambda_.AssetCode:
     )
 
 
-def concurrency(function: Function, stage: Stage) -> int:
-    """How many environments may run at once, so that together they never exhaust PostgreSQL's connections."""
-    assert stage.data is not None
+def reserved(function: Function, stage: Stage) -> int | None:
+    """How many environments may run at once, so that together they never exhaust PostgreSQL's connections.
+
+    `None`: as many as the account allows.
+    """
+    if not stage.reserve_concurrency or stage.data is None or not function.share:
+        return None
     total = sum(each.share for each in catalogue.FUNCTIONS)
     return max(1, function.share * stage.data.database_connections // total)

@@ -26,15 +26,15 @@ class Network(Construct):
             nat_gateways=0,
             restrict_default_security_group=False,  # nothing uses it, and emptying it takes a function
             subnet_configuration=[
+                # with IPv6 and without NAT gateways, the egress is CDK's egress-only internet gateway
                 ec2.SubnetConfiguration(
-                    name=name, subnet_type=ec2.SubnetType.PRIVATE_ISOLATED, cidr_mask=mask
-                )
-                for name, mask in ((FUNCTIONS, 20), (DATA, 24))
+                    name=FUNCTIONS, subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS, cidr_mask=20
+                ),
+                ec2.SubnetConfiguration(name=DATA, subnet_type=ec2.SubnetType.PRIVATE_ISOLATED, cidr_mask=24),
             ],
         )
         self.function_subnets = ec2.SubnetSelection(subnet_group_name=FUNCTIONS)
         self.data_subnets = ec2.SubnetSelection(subnet_group_name=DATA)
-        self._open_egress()
         self.vpc.add_gateway_endpoint(
             "S3", service=ec2.GatewayVpcEndpointAwsService.S3, subnets=[self.function_subnets]
         )
@@ -60,14 +60,3 @@ class Network(Construct):
         group = ec2.SecurityGroup(self, id, vpc=self.vpc, description=what, allow_all_outbound=False)
         group.add_ingress_rule(self.function_group, ec2.Port.tcp(port), "from the functions")
         return group
-
-    def _open_egress(self) -> None:
-        gateway = ec2.CfnEgressOnlyInternetGateway(self, "Egress", vpc_id=self.vpc.vpc_id)
-        for number, subnet in enumerate(self.vpc.select_subnets(subnet_group_name=FUNCTIONS).subnets, 1):
-            ec2.CfnRoute(
-                self,
-                f"EgressRoute{number}",
-                route_table_id=subnet.route_table.route_table_id,
-                destination_ipv6_cidr_block="::/0",
-                egress_only_internet_gateway_id=gateway.attr_id,
-            )

@@ -21,7 +21,7 @@ from infra.acknowledge import acknowledge_lint
 from infra.api import STAGE_NAME, Api
 from infra.catalogue import AtDeployment, EveryMinutes, FromLogs, FromQueue
 from infra.data_stack import DataStack, bucket_name
-from infra.functions import Functions
+from infra.functions import Functions, reserved
 from infra.observability import Alarms, Dashboard, Firewall
 from infra.queues import QueueWithDeadLetters
 from infra.roles import construct_id
@@ -46,6 +46,7 @@ class ServiceStack(Stack):
         **kwargs: object,
     ) -> None:
         super().__init__(scope, id, **kwargs)  # type: ignore[arg-type]
+        self._stage = stage
         self._queues = dict(data.upload_queues)
         for queue in catalogue.QUEUES:
             if queue.name not in self._queues:
@@ -99,7 +100,7 @@ class ServiceStack(Stack):
                         "Queue",
                         event_source_arn=self._queues[queue].main.queue_arn,
                         batch_size=batch_size,
-                        max_concurrency=max_concurrency,
+                        max_concurrency=self._consumers(function, max_concurrency),
                         report_batch_item_failures=True,
                     )
                 case FromLogs(sources, term):
@@ -112,6 +113,10 @@ class ServiceStack(Stack):
                         # A missed run is made up for by the next one
                         targets=[targets.LambdaFunction(made, retry_attempts=0)],
                     )
+
+    def _consumers(self, function: catalogue.Function, wished: int) -> int:
+        """Never more than may run at once: throttled messages count as received, and end as dead letters."""
+        return max(2, min(wished, reserved(function, self._stage) or wished))
 
     def _subscribe(self, consumer: lambda_.Function, sources: tuple[str, ...], term: str) -> None:
         """Log lines with `term` go to `consumer`. A plain term: emulators know no JSON patterns."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -105,7 +104,9 @@ class Synthesised:
             return str(separator).join(self.text(part) for part in parts)
         if "Ref" in value:
             return _PSEUDO.get(value["Ref"], f"<{value['Ref']}>")
-        return re.sub(r"\s", "", json.dumps(value))
+        if "Fn::GetAtt" in value:
+            return f"<{'.'.join(value['Fn::GetAtt'])}>"
+        return f"<{'/'.join(strings(value))}>"
 
 
 def as_list(value: Any) -> list[Any]:
