@@ -80,10 +80,10 @@ class Emulator(Service):
 
     def stop(self) -> None:
         """Lets it write its state; its functions end first, because it would wait for their answers."""
-        if hasattr(self, "process") and self.process.returncode is None:
+        if hasattr(self, "process") and self.process.running:
             self.process.signal()
             deadline = time.monotonic() + STOP_TIMEOUT
-            while self.process.returncode is None and time.monotonic() < deadline:
+            while self.process.running and time.monotonic() < deadline:
                 for pid in descendants(self.process.pid):
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)

@@ -88,9 +88,9 @@ The token is good for 30 minutes; a new one: POST {url}/auth/login. Logs: .local
 def stay(cloud: LocalCloud) -> None:
     """Until a signal ends us, or the emulator ends by itself. PostgreSQL and Redis may come and go."""
     away: set[str] = set()
-    while cloud.emulator.process.returncode is None:
+    while cloud.emulator.process.running:
         for name, service in (("PostgreSQL", cloud.postgres), ("Redis", cloud.redis)):
-            if service.process.returncode is None:
+            if service.process.running:
                 away.discard(name)
             elif name not in away:
                 away.add(name)
@@ -107,7 +107,7 @@ def _obey(cloud: LocalCloud) -> None:
         order = cloud.folder / f"order-{service.folder.name}"
         with contextlib.suppress(FileNotFoundError):
             wish = order.read_text().strip()
-            running = service.process.returncode is None
+            running = service.process.running
             if wish == "stop" and running:
                 service.stop()
             elif wish == "start" and not running:
