@@ -9,8 +9,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from modelyard.intake.unpickling import unpickle
-from modelyard.intake.validate import validate
+from modelyard.intake.unpickling import RemainderColumns, unpickle
+from modelyard.intake.validate import parts_of, validate
 from modelyard.intake.verdict import Limits, Refused, StaticReport
 
 
@@ -21,7 +21,7 @@ def load(path: Path, report: StaticReport, limits: Limits) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            estimator = _open(path, report, limits)
+            estimator = _modernised(_open(path, report, limits))
             validate(estimator, limits)
     except Refused as refused:
         refused.format = report.format
@@ -32,6 +32,19 @@ def load(path: Path, report: StaticReport, limits: Limits) -> Any:
         ) from None
     except Exception as error:
         raise Refused("load_failed", _explain(error, report), format=report.format) from None
+    return estimator
+
+
+def _modernised(estimator: Any) -> Any:
+    """What older versions of scikit-learn kept differently, as the installed one keeps it."""
+    from sklearn.compose import ColumnTransformer
+
+    for part in parts_of(estimator):
+        if isinstance(part, ColumnTransformer) and isinstance(getattr(part, "transformers_", None), list):
+            part.transformers_ = [
+                (*step[:2], list(step[2]) if isinstance(step[2], RemainderColumns) else step[2])
+                for step in part.transformers_
+            ]
     return estimator
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,10 @@ def trusted() -> list[str]:
 def load_skops(path: Path, limits: Limits) -> Any:
     """The object in the file; the archive is checked again, so that this never opens what the gate did not see."""
     import skops.io
+    import sklearn._loss._loss
 
+    # scikit-learn before 1.9 called this module `_loss`, and skops wrote that down
+    sys.modules.setdefault("_loss", sklearn._loss._loss)
     with path.open("rb") as file, open_archive(file, path.stat().st_size, limits, is_member):
         file.seek(0)
         return skops.io.load(file, trusted=trusted())

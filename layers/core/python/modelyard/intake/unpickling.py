@@ -9,6 +9,7 @@ from __future__ import annotations
 import copyreg
 import importlib
 import pickle
+from collections import UserList
 from pathlib import Path
 from typing import Any, cast
 
@@ -33,6 +34,10 @@ _MOVED = {
     ("sklearn.metrics._scorer", "_PredictScorer"): ("sklearn.metrics._scorer", "_Scorer"),
     ("sklearn.metrics._scorer", "_ProbaScorer"): ("sklearn.metrics._scorer", "_Scorer"),
     ("sklearn.metrics._scorer", "_ThresholdScorer"): ("sklearn.metrics._scorer", "_Scorer"),
+    # losses that stochastic gradient descent does not need to predict, under the names of 1.4 and 1.5
+    ("sklearn.linear_model._sgd_fast", "Log"): ("sklearn._loss._loss", "CyHalfBinomialLoss"),
+    ("sklearn.linear_model._sgd_fast", "SquaredLoss"): ("sklearn._loss._loss", "CyHalfSquaredError"),
+    ("sklearn.linear_model._sgd_fast", "Huber"): ("sklearn._loss._loss", "CyHuberLoss"),
     ("lightgbm.compat", "_LGBMLabelEncoder"): ("sklearn.preprocessing._label", "LabelEncoder"),
 }
 _TABLES = (allowlist.CALL, allowlist.NEW, allowlist.VALUE, allowlist.BASE, allowlist.MEMMAP)
@@ -48,6 +53,10 @@ class ArrayWrapper:
     numpy_array_alignment_bytes: int | None = None
 
 
+class RemainderColumns(UserList[Any]):
+    """Stands for the list of remaining columns that scikit-learn 1.5 and 1.6 wrote; `loading` makes it plain."""
+
+
 def find_class(module: str, name: str) -> Any:
     """The object behind an allowed pair, under the name that it has in the installed versions."""
     if not any(allowlist.has(table, module, name) for table in _TABLES):
@@ -56,6 +65,10 @@ def find_class(module: str, name: str) -> Any:
         return ArrayWrapper
     if name == "getattr":
         return _entropy_method
+    if name == "_RemainderColsList":
+        return RemainderColumns
+    if name.startswith("__pyx_unpickle_Cy"):
+        return _loss
     if name == "memmap":
         return np.ndarray
     found = _MOVED.get((module, name))
@@ -87,6 +100,13 @@ def _entropy_method(owner: Any, name: str) -> Any:
     if not isinstance(owner, rv_discrete) or name != "_entropy":
         raise Refused("global", "the file looks up an attribute while loading, which is not allowed")
     return owner._entropy
+
+
+def _loss(cls: Any, checksum: int, state: Any) -> Any:
+    """A loss of scikit-learn from what Cython wrote of it, whose own function for that comes and goes by version."""
+    if not cls.__module__.endswith("_loss") or not cls.__name__.startswith("Cy"):
+        raise Refused("global", "the file makes a loss of another class while loading, which is not allowed")
+    return cls(*(state or ()))
 
 
 class _Reader:
