@@ -57,19 +57,37 @@ class TestUnauthenticated:
 
 
 class TestForbidden:
-    def test_a_credential_without_the_scope(self, platform: Platform) -> None:
-        registered = platform.add("logistic")
+    def admitted_as(self, platform: Platform, **claims: Any) -> None:
+        """Has every request admitted as an API key with these claims."""
 
-        class NoScope:
+        class Given:
             def admit(self, headers: Any, *, lookups: Any = None) -> Admission:
-                caller = Caller(platform.user_id, "user", frozenset({"jobs"}), "key_1", "key")
+                given = {
+                    "role": "user",
+                    "scopes": frozenset({"predict"}),
+                    "credential_id": "key_1",
+                    "kind": "key",
+                }
+                caller = Caller(user_id=platform.user_id, **given | claims)
                 names = lookups(caller)
                 return Admission(caller, Rate(PER_MINUTE, True, 99, 60), (None,) * len(names))
 
-        platform.composition.__dict__["admitter"] = NoScope()
+        platform.composition.__dict__["admitter"] = Given()
+
+    def test_a_credential_without_the_scope(self, platform: Platform) -> None:
+        registered = platform.add("logistic")
+        self.admitted_as(platform, scopes=frozenset({"jobs"}))
         answer = platform.api.post(registered.path, json={"inputs": [ROW]})
         assert answer.status == 403
         assert 'error="insufficient_scope"' in answer.headers["www-authenticate"]
+
+    def test_a_key_for_other_models(self, platform: Platform) -> None:
+        mine, other = platform.add("logistic"), platform.add("logistic")
+        self.admitted_as(platform, models=frozenset({mine.id}))
+        assert platform.api.post(mine.path, json={"inputs": [ROW]}).status == 200
+        answer = platform.api.post(other.path, json={"inputs": [ROW]})
+        assert answer.status == 403
+        assert "predictions" not in answer.text
 
     def test_a_foreign_model_answers_as_a_missing_one(self, platform: Platform) -> None:
         registered = platform.add("logistic")
@@ -406,12 +424,13 @@ class TestAhead:
 
     def test_a_refused_caller_learns_nothing(self, platform: Platform, redis_client: Any) -> None:
         registered, _ = self.warm(platform)
-        kept = redis_client.keys("*:answer:*")
+        platform.composition.redis.ping()  # what was posted has arrived
+        kept = sorted(redis_client.keys("*:answer:*"))
         redis_client.set(f"{{{platform.user_id}}}:quota:permin", 1)
         answer = platform.api.post(registered.path, json={"inputs": [ROW]})
         assert answer.status == 429
         assert "predictions" not in answer.text
-        assert redis_client.keys("*:answer:*") == kept
+        assert sorted(redis_client.keys("*:answer:*")) == kept
 
     def test_many_rows_wait_for_admission(self, platform: Platform, redis_client: Any) -> None:
         registered, model = self.warm(platform)

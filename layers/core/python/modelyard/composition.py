@@ -385,7 +385,7 @@ class HotComposition(Composition):
         )
 
     def preload(self) -> None:
-        """Imports what the first request needs, while Lambda initialises: at full speed, before a snapshot."""
+        """Imports what the first request needs while Lambda initialises: at full speed, before a snapshot."""
         import onnxruntime  # noqa: F401
 
         import modelyard.accounts.admission
