@@ -1,4 +1,4 @@
-"""Programs for confined children that misbehave in one way each: `python -m tests.support.children` picks by request."""
+"""A program for confined children that misbehaves in the way that is asked for."""
 
 from __future__ import annotations
 

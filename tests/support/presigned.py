@@ -1,4 +1,4 @@
-"""An object store as presigned URLs show it: GET and PUT over HTTP, with the ways in which it can go wrong."""
+"""An object store as presigned URLs show it: GET and PUT over HTTP, and how it can go wrong."""
 
 from __future__ import annotations
 

@@ -21,6 +21,12 @@ def child() -> Iterator[Child]:
         yield child
 
 
+def drain(child: Child, seconds: float) -> None:
+    """Read until the child dies."""
+    while True:
+        child.receive(seconds=seconds)
+
+
 @pytest.mark.parametrize(
     ("action", "kind", "words", "seconds"),
     [
@@ -38,8 +44,7 @@ def test_misbehaviour_ends_the_child_and_is_told(
 ) -> None:
     child.send({"do": action}, seconds=10)
     with pytest.raises(ChildDied) as death:
-        while True:
-            child.receive(seconds=seconds)
+        drain(child, seconds)
     assert death.value.kind == kind
     assert words in death.value.detail
     assert not child.alive
@@ -49,8 +54,7 @@ def test_misbehaviour_ends_the_child_and_is_told(
 def test_the_stage_is_remembered(child: Child) -> None:
     child.send({"do": "crash"}, seconds=10)
     with pytest.raises(ChildDied) as death:
-        while True:
-            child.receive(seconds=10)
+        drain(child, 10)
     assert death.value.stage == "predicting"
 
 
