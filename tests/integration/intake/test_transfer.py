@@ -88,7 +88,7 @@ def test_an_upload_that_keeps_failing_says_so(store: Store, tmp_path: Path) -> N
 def test_a_store_that_does_not_answer_ends_at_the_deadline(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         start = time.monotonic()
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/a"
         with pytest.raises(TransferFailed):
-            url = f"http://127.0.0.1:{silent.getsockname()[1]}/a"
             download(url, tmp_path / "f", max_bytes=10, seconds=0.5)
         assert time.monotonic() - start < 3
