@@ -90,7 +90,7 @@ class ModelCache:
         data = self._store.read(version.metadata_key, at_most=_METADATA_BYTES)
         try:
             return Signature.from_json(orjson.loads(data))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ArtifactUnavailable("The model's metadata cannot be read.", retry_after=60) from error
 
     def _onnx(self, version: VersionRoute, signature: Signature) -> OnnxRuntime:
