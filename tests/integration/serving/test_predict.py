@@ -228,6 +228,13 @@ class TestValid:
         np.testing.assert_allclose(body["probabilities"], expected, atol=1e-6)
         assert body["classes"] == [0, 1]
 
+    def test_predictions_are_there_whatever_else_was_asked(self, platform: Platform) -> None:
+        registered = platform.add("logistic")
+        answer = platform.api.post(f"{registered.path}?outputs=predict_proba", json={"inputs": [ROW]})
+        expected = registered.trained.estimator.predict([ROW]).tolist()
+        assert answer.json()["predictions"] == expected
+        assert len(answer.json()["probabilities"]) == 1
+
     def test_a_pipeline_trained_on_a_data_frame(self, platform: Platform) -> None:
         registered = platform.add("mixed")
         names = ["price", "rooms", "city"]

@@ -226,6 +226,7 @@ def _prepare(model: LoadedModel, ask: Ask, user_id: str) -> _Prepared:
 
 
 def _outputs(model: LoadedModel, asked: tuple[str, ...]) -> tuple[str, ...]:
+    """The default output, which every answer has as `predictions`, and what was asked for besides."""
     offered = model.signature.outputs
     if not asked:
         return (offered[0],)
@@ -236,7 +237,7 @@ def _outputs(model: LoadedModel, asked: tuple[str, ...]) -> tuple[str, ...]:
                 f"This model does not offer an output that was asked for: {detail}.",
                 errors=[FieldError("query:outputs", detail)],
             )
-    return asked
+    return tuple(dict.fromkeys((offered[0], *asked)))
 
 
 class _Clock:
