@@ -21,22 +21,22 @@ from tests.support import honest_models
 
 COMPILED = [
     # linear, neighbours, kernels, networks, clusters
-    "LogisticRegressionCV_like", "LinearRegression", "Ridge", "RidgeClassifier", "SGDClassifier", "LinearSVC", "SVC",
-    "SVR", "KNeighborsClassifier", "MLPClassifier", "GaussianNB", "KMeans", "PCA", "GaussianProcessRegressor",
+    "LogisticRegressionCV_like", "LinearRegression", "Ridge", "RidgeClassifier", "SGDClassifier", "LinearSVC",
+    "SVC", "SVR", "KNeighborsClassifier", "MLPClassifier", "GaussianNB", "KMeans", "PCA", "GaussianProcessRegressor",
     "PoissonRegressor", "PLSRegression",
     # trees
     "DecisionTreeClassifier", "RandomForestClassifier", "RandomForestRegressor", "ExtraTreesRegressor",
     "HistGradientBoostingClassifier", "HistGradientBoostingRegressor", "GradientBoostingClassifier",
     "AdaBoostClassifier", "IsolationForest", "hist_multi", "hist_gamma", "forest_multi",
     # columns
-    "StandardScaler", "SimpleImputer", "OneHotEncoder", "KBinsDiscretizer", "OrdinalEncoder", "frame_logistic",
-    "frame_forest", "function_log", "target_log", "select_f",
+    "StandardScaler", "SimpleImputer", "OneHotEncoder", "KBinsDiscretizer", "OrdinalEncoder",
+    "frame_logistic", "frame_forest", "function_log", "target_log", "select_f",
     # compositions
     "Pipeline", "GridSearchCV", "stack", "vote_soft", "VotingRegressor", "CalibratedClassifierCV", "RFE",
     "BaggingClassifier", "OneVsRestClassifier", "MultiOutputRegressor",
     # texts and boosters
-    "text_tfidf", "text_counts", "ovr_text", "lgbm_classifier", "lgbm_multi", "lgbm_regressor", "xgb_classifier",
-    "xgb_frame",
+    "text_tfidf", "text_counts", "ovr_text", "lgbm_classifier", "lgbm_multi", "lgbm_regressor",
+    "xgb_classifier", "xgb_frame",
 ]  # fmt: skip
 NATIVE = {
     "Birch": "no converter for Birch",
@@ -46,7 +46,7 @@ NATIVE = {
     "LabelEncoder": "label",
     "FeatureHasher": "records",
 }
-POSITIVE_ONLY = [
+PICKY = [
     "CategoricalNB",
     "NMF",
     "AdditiveChi2Sampler",
@@ -112,7 +112,7 @@ def test_what_cannot_be_compiled_says_why(name: str, reason: str) -> None:
     assert result.signature.reason
 
 
-@pytest.mark.parametrize("name", POSITIVE_ONLY)
+@pytest.mark.parametrize("name", PICKY)
 def test_estimators_that_take_only_some_numbers_are_not_refused(name: str) -> None:
     assert describe(models()[name], REPORT).signature.outputs
 
@@ -125,7 +125,7 @@ def test_there_is_no_time_without_time() -> None:
 
 
 def test_a_wrong_compiled_form_is_found_out() -> None:
-    """The proof is worth something: an estimator that predicts otherwise than it is converted stays native."""
+    """The proof is worth something: what predicts otherwise than it is converted stays native."""
     from sklearn.linear_model import LogisticRegression
 
     class Contrary(LogisticRegression):
@@ -139,7 +139,8 @@ def test_a_wrong_compiled_form_is_found_out() -> None:
     from skl2onnx.operator_converters.linear_classifier import convert_sklearn_linear_classifier
 
     update_registered_converter(
-        Contrary, "TestContrary", calculate_linear_classifier_output_shapes, convert_sklearn_linear_classifier,
+        Contrary, "TestContrary", calculate_linear_classifier_output_shapes,
+        convert_sklearn_linear_classifier,
         options={"zipmap": [True, False], "raw_scores": [True, False], "nocl": [True, False]},
     )  # fmt: skip
     result = compile_and_prove(model, describe(model, REPORT))

@@ -70,7 +70,8 @@ def test_strings_and_flags_of_a_frame_are_told_from_numbers_and_unused_columns_l
     signature = signature_of(mixed())
     kinds = {column.name: (column.kind, column.nullable) for column in signature.columns}
     assert kinds == {
-        "age": ("number", True), "income": ("number", True), "city": ("string", True), "member": ("boolean", True),
+        "age": ("number", True), "income": ("number", True), "city": ("string", True),
+        "member": ("boolean", True),
     }  # fmt: skip
     city = signature.columns[2]
     assert (city.categories, city.handle_unknown) == (["Paris", "Rome"], True)
