@@ -45,7 +45,7 @@ def chrome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
 def _complaints(chrome: Chrome) -> list[str]:
     """What the page wrote to the console that somebody should read.
 
-    ReDoc asks its maker's server for the logo in its own credit line, and our policy keeps that from happening.
+    ReDoc asks its maker's server for the logo of its own credit line; our policy keeps that from happening.
     """
     written = [entry["message"] for entry in chrome.get_log("browser") if entry["level"] == "SEVERE"]
     return [message for message in written if "logo-mini.svg' violates" not in message.replace("\\'", "'")]

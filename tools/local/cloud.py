@@ -12,15 +12,18 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
 from tools.deploy import Deployment, Outputs, bring_services, clients
+from tools.layers import Builder
 from tools.local.emulator import Emulator
 from tools.local.proxy import FrontDoor, FrontDoorServer
 from tools.local.services import Postgres, Redis, Service, ServiceFailed, free_port, port_is_open
+from tools.recipes import LAYERS
 
 STAGE = "local"
 Step = Callable[[str], contextlib.AbstractContextManager[Callable[[str], None]]]
@@ -120,6 +123,7 @@ class LocalCloud:
         bring_services(
             STAGE, self.emulator.environment(), owner=self.postgres.secret(), redis=self.redis.secret()
         )
+        self._build_layers()
         self._deploy()
 
     def _take(self) -> None:
@@ -171,6 +175,19 @@ class LocalCloud:
                 self._running.insert(-1, service)  # stop() ends the front door first
                 service.start()
         server.start()
+
+    def _build_layers(self) -> None:
+        """Ahead of the synthesis, which would build them one after the other and without a word."""
+        builder = Builder("host")
+        pool = ThreadPoolExecutor(max_workers=2)
+        try:
+            with self._step("Layers of the functions") as say:
+                # The largest first, so that it is not the last one that everybody waits for.
+                names = sorted(LAYERS, key=lambda name: name != "sklearn")
+                for name, _ in zip(names, pool.map(builder.layer, names), strict=True):
+                    say(name)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def _deploy(self) -> None:
         with self._step("Deployment (cdk deploy)") as say:

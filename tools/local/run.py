@@ -16,6 +16,7 @@ from types import FrameType
 from rich.console import Console
 
 from tools.deploy import DeploymentFailed
+from tools.layers import BuildError
 from tools.local.cloud import LocalCloud
 from tools.local.demo import Demo, DemoFailed, show
 from tools.local.processes import adopt_orphans, end_descendants, end_with_parent
@@ -136,7 +137,7 @@ def main() -> int:
         stay(cloud)
     except Stopped:
         pass
-    except (ServiceFailed, DeploymentFailed, DemoFailed, NotSetUp) as error:
+    except (ServiceFailed, BuildError, DeploymentFailed, DemoFailed, NotSetUp) as error:
         console.print(str(error), style="red", markup=False)
         status = 1
     finally:
