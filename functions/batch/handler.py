@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Query, Request, Response
+from modelyard.accounts.admission import Caller
 from modelyard.batch.schemas import (
     InputUpload,
     Job,
@@ -15,6 +16,8 @@ from modelyard.batch.schemas import (
     ResultItem,
     ResultPage,
 )
+from modelyard.batch.service import JobService
+from modelyard.db import tables
 from modelyard.kit.paging import DEFAULT_LIMIT, MAX_LIMIT
 from modelyard.web.app import create_app, lambda_handler
 from modelyard.web.dependencies import AfterCommitDep, JobsCaller, ServicesDep, SessionDep
@@ -98,8 +101,7 @@ async def get_job(
 ) -> Job:
     """One job: how far it is and, once it has succeeded, its results."""
     jobs = services.jobs(session)
-    job = jobs.get(caller.user_id, job_id)
-    caller.check_model(job.model_id)
+    job = _job(jobs, caller, job_id)
     link, items = jobs.outcome(job)
     if job.finished_at is None:
         response.headers["Retry-After"] = "1"
@@ -119,9 +121,7 @@ async def get_results(
 ) -> ResultPage:
     """The results of a job that succeeded, in the order of its input."""
     jobs = services.jobs(session)
-    job = jobs.get(caller.user_id, job_id)
-    caller.check_model(job.model_id)
-    page = jobs.results(job, cursor=cursor, limit=limit)
+    page = jobs.results(_job(jobs, caller, job_id), cursor=cursor, limit=limit)
     if link := page.link(f"{base_url(request, services)}/jobs/{job_id}/results", {"limit": limit}):
         response.headers["Link"] = link
     items = [ResultItem.model_validate(item) for item in page.items]
@@ -134,9 +134,15 @@ async def cancel(
 ) -> JobSummary:
     """Ends a job that has not ended yet; what it had predicted is not kept."""
     jobs = services.jobs(session)
-    caller.check_model(jobs.get(caller.user_id, job_id).model_id)
-    job = jobs.cancel(caller.user_id, job_id)
+    job = jobs.cancel(caller.user_id, _job(jobs, caller, job_id).id)
     return JobSummary.of(job, base_url=base_url(request, services))
+
+
+def _job(jobs: JobService, caller: Caller, job_id: str) -> tables.Job:
+    """The caller's job, of a model that the caller's key may touch."""
+    job = jobs.get(caller.user_id, job_id)
+    caller.check_model(job.model_id)
+    return job
 
 
 handler = lambda_handler(create_app(router))

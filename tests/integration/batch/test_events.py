@@ -87,7 +87,7 @@ def test_the_samples_of_schedule_and_deployment_are_objects(services):
     for function in ("roll_up", "migrate"):
         for path in (EVENTS / function).glob("*.json"):
             assert isinstance(json.loads(path.read_text()), dict)
-    assert set(roll_up(services)) == {"partitions", "outbox", "jobs", "uploads"}
+    assert {"partitions", "outbox", "jobs", "uploads"} <= set(roll_up(services))
 
 
 def test_migrate_brings_the_schema_to_head_and_can_be_repeated(services, postgres_server, monkeypatch):

@@ -191,7 +191,7 @@ def test_an_answer_that_is_too_large_is_asked_for_in_halves(
 
 
 def test_a_model_that_fails_on_every_row_fails_the_job_after_retries(
-    api, submit, deliver, native, trained, model_of, user, cloud
+    api, submit, deliver, native, trained, model_of, user, cloud, records
 ):
     native.answers = [error("model_error")] * 40
     job = submit(model_of(user, native_of(trained)), trained.rows[:4])
@@ -205,6 +205,8 @@ def test_a_model_that_fails_on_every_row_fails_the_job_after_retries(
     found = api.get(f"/jobs/{job}").json()
     assert (found["status"], found["reason"]["code"]) == ("failed", "model_error")
     assert found["finished_at"]
+    (record,) = [json.loads(line) for line in records]
+    assert (record["status_code"], record["error"], record["rows"]) == (500, "model_error", 0)
     assert deliver(messages, attempt=3) == []
 
 

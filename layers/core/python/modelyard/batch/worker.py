@@ -187,7 +187,7 @@ class Worker:
         self._store.put(key, result.dump())
         marked, last = self._mark(job_id, number, key, failed=len(result.errors), rows=result.rows)
         if marked:
-            self._record(job, version, 200, started, rows=result.rows)
+            self._record(job, started, rows=result.rows, runtime=version.runtime)
         return last
 
     def _result(self, job: Job, chunk: JobChunk, version: VersionRoute, deadline: float) -> ChunkResult:
@@ -253,20 +253,31 @@ class Worker:
             if job is None or job.status not in UNFINISHED:
                 return
             job.status, job.reason, job.finished_at = "failed", reason, self._clock()
+        self._record(job, time.perf_counter(), status=500, error=reason["code"])
         logger.warning("job failed", job_id=job_id, reason=reason["code"])
 
-    def _record(self, job: Job, version: VersionRoute, status: int, started: float, *, rows: int) -> None:
+    def _record(
+        self,
+        job: Job,
+        started: float,
+        *,
+        status: int = 200,
+        rows: int = 0,
+        runtime: str | None = None,
+        error: str | None = None,
+    ) -> None:
         record = PredictionRecord(
             prediction_id=new_id("prd"),
             user_id=job.user_id,
             model_id=job.model_id,
-            version_id=version.version_id,
-            model_version=version.label,
+            version_id=job.version_id,
+            model_version=f"v{job.options['version']}",
             status_code=status,
             duration_ms=(time.perf_counter() - started) * 1000,
             at=time.time(),
             rows=rows,
-            runtime=version.runtime,
+            runtime=runtime,
+            error=error,
             request_id=job.id,
             endpoint="/predict/batch/{model_id}",
             service="run_batch",
