@@ -11,12 +11,13 @@ class Recipe:
 
     `above`: layers that are always used together with it; their packages are not repeated. `without`:
     distributions that metadata asks for and our use never imports. `trim`: globs below `python/` that nothing
-    loads.
+    loads. `undocumented`: packages whose docstrings are a third of their code; they ship without.
     """
 
     above: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
     trim: tuple[str, ...] = ()
+    undocumented: tuple[str, ...] = ()
 
 
 RECIPES: dict[str, Recipe] = {
@@ -57,6 +58,7 @@ RECIPES: dict[str, Recipe] = {
             "scipy/odr",
             "scipy/signal",
         ),
+        undocumented=("pandas", "scipy"),
     ),
     "compile": Recipe(
         above=("onnx", "sklearn"), trim=("onnx/backend/test", "onnx/test", "skl2onnx/tutorial")

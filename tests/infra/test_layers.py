@@ -13,6 +13,7 @@ import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -333,6 +334,47 @@ def test_without_an_interpreter_sources_are_shipped(tmp_path: Path, monkeypatch:
     built = Builder("lambda", tmp_path).layer("core")
     assert not list(built.folder.rglob("*.pyc"))
     assert (built.folder / "python" / "modelyard" / "composition.py").exists()
+
+
+def test_docstrings_become_empty_and_lines_stay_where_they_are() -> None:
+    source = b"""
+class A:
+    '''One.
+
+    More.
+    '''
+
+    def f(self):
+        "short"  # a comment
+        return "kept"
+
+    def g(self):
+        "two"; return 1
+
+    async def h(self):
+        ("three"
+         "four")
+
+def only(): "it"
+x = "no docstring"
+"""
+    shorter = builders.without_docstrings(source)
+    scope: dict[str, Any] = {}
+    exec(compile(shorter, "shorter", "exec"), scope)  # noqa: S102
+    made = scope["A"]
+    assert (made.__doc__, made.f.__doc__, made.h.__doc__) == ("", "", "")
+    assert made.g.__doc__ == "two"  # something stands behind it
+    assert scope["only"].__doc__ == ""
+    assert (made().f(), made().g(), scope["x"]) == ("kept", 1, "no docstring")
+    before, after = (ast.parse(text) for text in (source, shorter))
+    places = [
+        [node.lineno for node in ast.walk(tree) if isinstance(node, ast.stmt)] for tree in (before, after)
+    ]
+    assert places[0] == places[1]
+
+
+def test_what_does_not_parse_stays_as_it_is() -> None:
+    assert builders.without_docstrings(b"def f(:\n") == b"def f(:\n"
 
 
 def test_stripping_leaves_other_files_alone(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ MAY_NOT = [
     ("register_model", "s3:PutObject", "bucket/uploads/usr_1/iris/m.joblib"),
     ("record_predictions", "secretsmanager:GetSecretValue", "secret/redis"),
     ("record_predictions", "secretsmanager:GetSecretValue", "secret/database-owner"),
-    ("roll_up", "s3:DeleteObject", "bucket/models/usr_1/mdl_1/v1/model.onnx"),
+    ("roll_up", "s3:PutObject", "bucket/models/usr_1/mdl_1/v1/model.onnx"),
     ("migrate", "s3:GetObject", "bucket/models/usr_1/mdl_1/v1/model.onnx"),
 ]
 
