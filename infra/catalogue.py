@@ -103,7 +103,9 @@ class AtDeployment:
 
 @dataclass(frozen=True, slots=True)
 class OnInvoke:
-    """Called by functions that hold the grant `invoke:<name>`."""
+    """Called by functions that hold the grant `invoke:<name>`, or by whoever operates the account."""
+
+    by_operator: bool = False
 
 
 Trigger = FromQueue | FromLogs | EveryMinutes | AtDeployment | OnInvoke
@@ -382,7 +384,7 @@ FUNCTIONS = (
         name="make_admin",
         purpose="makes the first administrator, for whoever operates the account",
         layers="web",  # reads addresses as registration does
-        trigger=OnInvoke(),
+        trigger=OnInvoke(by_operator=True),
         grants=("secret:database", "secret:redis"),
         memory=512,
         timeout=29,

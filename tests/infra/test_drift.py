@@ -20,7 +20,7 @@ CATALOGUE = {
     for function in catalogue.FUNCTIONS
 }
 ROUTES = {route for routes in CATALOGUE.values() for route in routes}
-PAGES = {route for route in CATALOGUE["docs"]}  # they show the document and do not stand in it
+PAGES = set(CATALOGUE["docs"])  # they show the document and do not stand in it
 
 
 def routes_of(router: Any) -> set[str]:

@@ -360,7 +360,7 @@ x = "no docstring"
 """
     shorter = builders.without_docstrings(source)
     scope: dict[str, Any] = {}
-    exec(compile(shorter, "shorter", "exec"), scope)  # noqa: S102
+    exec(compile(shorter, "shorter", "exec"), scope)
     made = scope["A"]
     assert (made.__doc__, made.f.__doc__, made.h.__doc__) == ("", "", "")
     assert made.g.__doc__ == "two"  # something stands behind it
