@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session as Unit
@@ -13,11 +13,10 @@ from modelyard.accounts.events import emit
 from modelyard.accounts.outcomes import Denied
 from modelyard.accounts.passwords import Passwords
 from modelyard.accounts.repository import UserRepository
+from modelyard.accounts.retention import GRACE
 from modelyard.db.tables import User
 from modelyard.kit.clock import Clock, utc_now
 from modelyard.kit.ids import new_id
-
-GRACE = timedelta(days=30)  # between deleting an account and its end
 
 
 class Accounts:

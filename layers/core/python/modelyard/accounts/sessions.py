@@ -22,7 +22,7 @@ from modelyard.accounts.events import emit
 from modelyard.accounts.outcomes import Denied
 from modelyard.accounts.passwords import Passwords
 from modelyard.accounts.repository import SessionRepository, UserRepository
-from modelyard.accounts.service import GRACE
+from modelyard.accounts.retention import GRACE
 from modelyard.accounts.tokens import ACCESS_SECONDS, REFRESH_SECONDS, Kind, Tokens
 from modelyard.db.tables import Session, User
 from modelyard.kit.clock import Clock, utc_now

@@ -6,20 +6,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, cast
 
 from sqlalchemy import CursorResult, delete, func, select
 
 from modelyard.accounts.audit import Audit, Origin
 from modelyard.accounts.events import emit
+from modelyard.accounts.retention import GRACE, KEEP_ENDED_SESSIONS
 from modelyard.accounts.revocation import Revocations
-from modelyard.accounts.service import GRACE
 from modelyard.db.engine import Database
 from modelyard.db.tables import IdempotentRequest, Prediction, Session, User
 from modelyard.kit.clock import Clock, utc_now
 
-KEEP_ENDED_SESSIONS = timedelta(days=90)
 MOST_ACCOUNTS = 5  # per run: files of one may be many
 PREFIXES = ("uploads", "models", "jobs")
 
