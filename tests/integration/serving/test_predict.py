@@ -155,6 +155,10 @@ class TestInvalid:
             ("version=¹", 422, "query:version"),
             ("outputs=", 422, "query:outputs"),
             ("outputs=decision_function", 422, "query:outputs"),
+            ("timeout=0", 422, "query:timeout"),
+            ("timeout=nan", 422, "query:timeout"),
+            ("timeout=soon", 422, "query:timeout"),
+            ("timeout=26", 422, "query:timeout"),
             ("alias=champion", 422, "query:…"),
             ("version=0", 404, None),
         ],
@@ -402,9 +406,15 @@ class TestNative:
         assert (answer.status, answer.json()["code"]) == (status, code)
         assert "secret inside" not in answer.text
 
+    def test_the_caller_sets_the_time(self, platform: Platform) -> None:
+        registered = self.add(platform, {"outputs": {"predict": [1]}})
+        assert platform.api.post(f"{registered.path}?timeout=3", json={"inputs": [ROW]}).status == 200
+        ((payload, _, seconds),) = platform.composition.native_calls
+        assert payload["deadline_seconds"] < seconds <= 3
+
     def test_a_call_with_little_time_left(self, platform: Platform) -> None:
         registered = self.add(platform, {"outputs": {"predict": [1]}})
-        context = LambdaContext(milliseconds=1500)
+        context = LambdaContext(milliseconds=1020)
         answer = platform.api.post(registered.path, json={"inputs": [ROW]}, context=context)
         assert answer.status == 504
         assert "/api/predict/batch/" in answer.json()["detail"]

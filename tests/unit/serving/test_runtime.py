@@ -219,7 +219,7 @@ class TestNative:
     def test_no_time_left_is_not_worth_a_call(self) -> None:
         runtime = self.runtime({})
         with pytest.raises(PredictionTimeout):
-            runtime.predict(Batch([[1]] * 4, 1), ["predict"], soon(0.5))
+            runtime.predict(Batch([[1]] * 4, 1), ["predict"], soon(0.01))
         assert self.calls == []
 
 

@@ -85,7 +85,7 @@ class Decoder:
 
     def decode(self, body: bytes | dict[str, Any]) -> Batch:
         """The batch of a body; raises `MalformedBody`, `InvalidInput` or `TooManyRows`."""
-        data = parse(body) if isinstance(body, bytes | bytearray) else body
+        data = parse(body) if isinstance(body, (bytes, bytearray)) else body
         forms = [form for form in FORMS if form in data]
         if len(forms) != 1 or len(data) != 1:
             raise _wrong_keys(data, forms)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from modelyard.kit.errors import (
     Conflict,
     DeadlineExceeded,
+    Gone,
     Invalid,
     Malformed,
     NotFound,
@@ -37,6 +38,12 @@ class ModelNotFound(NotFound):
 
 class VersionNotFound(NotFound):
     code, title = "version_not_found", "No such version"
+
+
+class VersionArchived(Gone):
+    """The version was ready once; its owner retired it."""
+
+    code, title = "version_archived", "The version is archived"
 
 
 class ModelNotReady(Conflict):

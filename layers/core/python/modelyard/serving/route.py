@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
-from modelyard.serving.errors import ModelNotReady, VersionNotFound
+from modelyard.serving.errors import ModelNotReady, VersionArchived, VersionNotFound
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,28 +22,46 @@ class VersionRoute:
     metadata_key: str  # the signature, as JSON
     onnx_key: str | None = None
     onnx_sha256: str | None = None
+    deprecated_at: int | None = None  # seconds since the epoch
+    sunset_at: int | None = None
 
     @property
     def label(self) -> str:
         """The version as the wire shows it."""
         return f"v{self.number}"
 
+    @property
+    def notices(self) -> dict[str, str]:
+        """The headers of a deprecated version's answers (RFC 9745, RFC 8594); others have none."""
+        return {} if self.deprecated_at is None else notices(self.deprecated_at, self.sunset_at)
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A model's ready versions by number; `default` is the promoted one, None while none is ready."""
+    """A model's ready versions by number; `default` is the promoted one, None while none is ready.
+
+    `archived` versions are known by number only: they do not answer any more.
+    """
 
     model_id: str
     user_id: str
     name: str
     default: int | None = None
     versions: dict[int, VersionRoute] = field(default_factory=dict)
+    archived: tuple[int, ...] = ()
 
     def pick(self, number: int | None) -> VersionRoute:
-        """The version asked for, or the default one; raises `ModelNotReady` or `VersionNotFound`."""
+        """The version asked for, or the default one.
+
+        Raises `ModelNotReady`, `VersionArchived` or `VersionNotFound`.
+        """
         version = self.versions.get(self.default if number is None else number)  # type: ignore[arg-type]
         if version is not None:
             return version
+        if number in self.archived:
+            raise VersionArchived(
+                "This version is archived and answers no more. Leave the version out to get the promoted one."
+            )
         if not self.versions or number is None:
             raise ModelNotReady(
                 f"No version of this model is ready. GET /api/models/{self.model_id}/versions tells why."
@@ -68,10 +86,25 @@ class Route:
             name=data["name"],
             default=data["default"],
             versions=versions,
+            archived=tuple(data.get("archived", ())),
         )
 
 
 _VERSION_FIELDS = frozenset(f.name for f in fields(VersionRoute))
+
+
+def notices(deprecated_at: int, sunset_at: int | None) -> dict[str, str]:
+    """`Deprecation` and, where its end is set, `Sunset`; both times in seconds since the epoch."""
+    headers = {"deprecation": f"@{deprecated_at}"}
+    if sunset_at is not None:
+        from email.utils import formatdate  # few answers need it
+
+        headers["sunset"] = formatdate(sunset_at, usegmt=True)
+    return headers
+
+
+GONE = b"null"
+"""What Redis holds for a while in the place of a deleted model's route, so that no late reader puts it back."""
 
 
 def route_key(user_id: str, model_id: str) -> str:
@@ -79,6 +112,6 @@ def route_key(user_id: str, model_id: str) -> str:
     return f"{{{user_id}}}:route:{model_id}"
 
 
-def answer_key(user_id: str, digest: str) -> str:
-    """The Redis key of a cached answer."""
-    return f"{{{user_id}}}:answer:{digest}"
+def answer_key(user_id: str, name: str) -> str:
+    """The Redis key of a cached answer; `name` is `{version_id}:{digest}`."""
+    return f"{{{user_id}}}:answer:{name}"

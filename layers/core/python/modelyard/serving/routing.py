@@ -14,7 +14,7 @@ import orjson
 
 from modelyard.serving.answers import Cache
 from modelyard.serving.errors import ModelNotFound
-from modelyard.serving.route import Route, route_key
+from modelyard.serving.route import GONE, Route, route_key
 
 KEEP_SECONDS = 2.0
 """How long a route is used unasked, and so how long a promotion takes to be seen everywhere."""
@@ -63,6 +63,9 @@ class RouteTable:
         """The route as Redis said (`raw`), else PostgreSQL; raises `ModelNotFound` or `Unavailable`."""
         key = (user_id, model_id)
         entry = self._entries.get(key)
+        if raw == GONE:
+            self._entries.pop(key, None)
+            raise _not_found()
         if raw is not None:
             if entry is None or entry.raw != raw:
                 entry = _Entry(Route.from_json(orjson.loads(raw)), raw, 0.0)
@@ -75,7 +78,7 @@ class RouteTable:
             return self._keep_entry(key, entry, _PAUSE_AFTER_FAILURE)
         if route is None:
             self._entries.pop(key, None)
-            raise ModelNotFound("There is no model of this id. GET /api/models lists yours.")
+            raise _not_found()
         if cache_up:
             self._remember(route)
         return self._keep_entry(key, _Entry(route, None, 0.0), self._keep)
@@ -92,6 +95,10 @@ class RouteTable:
         while len(self._entries) > _MOST_ROUTES:
             self._entries.popitem(last=False)
         return entry.route
+
+
+def _not_found() -> ModelNotFound:
+    return ModelNotFound("There is no model of this id. GET /api/models lists yours.")
 
 
 def remember_in(cache: Cache) -> Callable[[Route], object]:

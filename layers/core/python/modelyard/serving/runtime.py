@@ -162,7 +162,8 @@ Invoke = Callable[[dict[str, Any], str, float], dict[str, Any]]
 LONGEST_PREDICTION = 10.0
 """Seconds that one prediction of an original estimator may take; loading it does not count."""
 
-_ANSWER_SLACK = 1.0  # seconds left to the sandbox's answer after the prediction's own deadline
+_LONGEST_SLACK = 1.0  # seconds left to the sandbox's answer after the prediction's own deadline
+_SHORTEST_CALL = 0.05
 
 
 class NativeRuntime:
@@ -198,8 +199,9 @@ class NativeRuntime:
 
     def run(self, prepared: list[Any], rows: int, outputs: Sequence[str], deadline: float) -> Outputs:
         seconds = deadline - time.monotonic()
-        if seconds <= _ANSWER_SLACK:
+        if seconds < _SHORTEST_CALL:
             raise _too_slow()
+        slack = min(_LONGEST_SLACK, seconds / 5)
         version = self._version
         payload = {
             "version_id": version.version_id,
@@ -210,7 +212,7 @@ class NativeRuntime:
             "signature": self._signature,
             "columns": prepared,
             "outputs": list(outputs),
-            "deadline_seconds": round(min(seconds - _ANSWER_SLACK, LONGEST_PREDICTION), 3),
+            "deadline_seconds": round(min(seconds - slack, LONGEST_PREDICTION), 3),
         }
         answer = self._invoke(payload, self._tenant, seconds)
         if "outputs" in answer:

@@ -94,6 +94,10 @@ async def predict(
     outputs: Annotated[
         str | None, Query(description="Comma-separated, such as predict,predict_proba")
     ] = None,
+    seconds: Annotated[
+        float | None,
+        Query(alias="timeout", ge=0.1, le=25, description="Seconds after which a 504 beats an answer"),
+    ] = None,
 ) -> None:
     """Predicts with the model's default version, or the one asked for."""
     raise NotImplementedError("functions/predict answers this route")

@@ -12,7 +12,8 @@ from modelyard.telemetry.records import PredictionRecord, write_line
 from modelyard.web.lean import LeanRequest, LeanResponse, log_request
 
 _SPARE_SECONDS = 1.0  # of Lambda's own deadline, to still write an answer
-_PARAMETERS = ("version", "outputs")
+_PARAMETERS = ("version", "outputs", "timeout")
+_SHORTEST_TIMEOUT = 0.1
 # The local entry names bodies that came without a type so; binary bodies are none of this route's.
 _JSON_TYPES = frozenset({"", "application/json", "application/octet-stream"})
 
@@ -34,6 +35,7 @@ class PredictEndpoint:
             if ask.route is not None:
                 request.more_headers["x-prediction-id"] = ask.prediction_id
                 request.more_headers["x-model-version"] = ask.route.label
+                request.more_headers |= ask.route.notices
         timing = ", ".join([f"{name};dur={took:.3f}" for name, took in ask.timings.items()])
         return LeanResponse(body, 200, {"x-cache": ask.cache, "server-timing": timing})
 
@@ -79,7 +81,8 @@ def _ask(request: LeanRequest) -> Ask:
     )
     try:
         if request.event.get("queryStringParameters") or request.event.get("multiValueQueryStringParameters"):
-            ask.version, ask.outputs = _parameters(request.query)
+            ask.version, ask.outputs, wanted = _parameters(request.query)
+            ask.deadline = time.monotonic() + min(seconds, wanted)
         _check_media_type(request.headers.get("content-type", ""))
         ask.body = request.body()
     except Problem as problem:
@@ -87,10 +90,11 @@ def _ask(request: LeanRequest) -> Ask:
     return ask
 
 
-def _parameters(query: dict[str, list[str]]) -> tuple[int | None, tuple[str, ...]]:
+def _parameters(query: dict[str, list[str]]) -> tuple[int | None, tuple[str, ...], float]:
+    """Version, outputs and seconds to wait."""
     for name, values in query.items():
         if name not in _PARAMETERS:
-            raise _bad("query:…", f"expected no parameters but {' and '.join(_PARAMETERS)}")
+            raise _bad("query:…", f"expected no parameters but {', '.join(_PARAMETERS)}")
         if len(values) != 1:
             raise _bad(f"query:{name}", "expected once")
     number = query.get("version", [""])[0].removeprefix("v")
@@ -100,7 +104,19 @@ def _parameters(query: dict[str, list[str]]) -> tuple[int | None, tuple[str, ...
     outputs = tuple(dict.fromkeys(part for part in asked if part))
     if "outputs" in query and not outputs:
         raise _bad("query:outputs", "expected names of outputs, separated by commas")
-    return int(number) if number else None, outputs
+    return int(number) if number else None, outputs, _timeout(query.get("timeout", [None])[0])
+
+
+def _timeout(given: str | None) -> float:
+    if given is None:
+        return DEADLINE_SECONDS
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = 0.0
+    if not _SHORTEST_TIMEOUT <= seconds <= DEADLINE_SECONDS:
+        raise _bad("query:timeout", f"expected seconds from {_SHORTEST_TIMEOUT} to {DEADLINE_SECONDS:.0f}")
+    return seconds
 
 
 def _bad(place: str, detail: str) -> InvalidParameter:
