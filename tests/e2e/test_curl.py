@@ -75,7 +75,7 @@ def test_a_newcomer_needs_nothing_but_curl(cloud: Cloud, tmp_path: Path):
     ]
     caches = []
     for answer in answers:
-        head, _, body = answer.rpartition("\r\n\r\n")
+        head, _, body = answer.rpartition("\n\n")
         assert json.loads(body)["predictions"] == expected
         caches += [line.split(": ")[1] for line in head.splitlines() if line.lower().startswith("x-cache")]
     assert caches == ["MISS", "HIT"]
