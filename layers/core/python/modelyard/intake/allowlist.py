@@ -327,7 +327,7 @@ _DISCRETE_NEW: Table = {
 CALL = _merged(_CALL, _DISCRETE_CALL, boosting.CALL)
 NEW = _merged(_NEW, _DISCRETE_NEW, boosting.NEW)
 VALUE = _merged(_VALUE, _MORE_VALUES, boosting.VALUE)
-MEMMAP: Table = {  # joblib notes the class of a memory-mapped array; it is read as a plain one and never looked up
+MEMMAP: Table = {  # the class of a memory-mapped array; such an array is read as a plain one and the class never looked up
     "numpy": frozenset({"memmap"}),
     "numpy.core.memmap": frozenset({"memmap"}),
     "numpy._core.memmap": frozenset({"memmap"}),

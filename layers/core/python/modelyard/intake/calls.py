@@ -150,7 +150,10 @@ def _reconstruct(machine: Machine, target: Global, args: Args) -> Instance:
 
 
 def _is_ndarray(item: Any) -> bool:
-    return item.__class__ is Global and item.key == ("numpy", "ndarray")
+    """numpy's array class; a memory-mapped array is read as a plain one."""
+    if item.__class__ is not Global:
+        return False
+    return item.key == ("numpy", "ndarray") or allowlist.has(allowlist.MEMMAP, item.module, item.name)
 
 
 def _is_empty_shape(item: Any) -> bool:

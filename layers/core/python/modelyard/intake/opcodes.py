@@ -23,7 +23,6 @@ from modelyard.intake.symbols import (
     CREATED,
     DEPTH_LIMIT,
     FLOAT,
-    MAPPED,
     SHORT_TEXT,
     VALUED,
     WEIGHT_LIMIT,
@@ -245,8 +244,7 @@ class Machine:
         roles = (
             CALLED * allowlist.has(allowlist.CALL, module, name)
             | CREATED * allowlist.has(allowlist.NEW, module, name)
-            | VALUED * allowlist.has(allowlist.VALUE, module, name)
-            | MAPPED * allowlist.has(allowlist.MEMMAP, module, name)
+            | VALUED * (allowlist.has(allowlist.VALUE, module, name) or allowlist.has(allowlist.MEMMAP, module, name))
             | BASED * allowlist.has(allowlist.BASE, module, name)
         )
         if not roles:

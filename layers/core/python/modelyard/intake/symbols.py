@@ -30,7 +30,7 @@ class Global:
         return f"{self.module}.{self.name}"
 
 
-CALLED, CREATED, VALUED, MAPPED, BASED = 1, 2, 4, 8, 16  # the bits of `Global.roles`
+CALLED, CREATED, VALUED, BASED = 1, 2, 4, 8  # the bits of `Global.roles`
 
 
 class Text:
