@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 from fastapi.openapi.utils import get_openapi
 
+from modelyard.accounts.admission import ACCOUNT
 from modelyard.web.middleware import MethodsOf
 
 METHODS = ("get", "post", "put", "patch", "delete")
@@ -69,6 +70,9 @@ def make_document(routes: Sequence[Any], *, version: str) -> dict[str, Any]:
             if operation["operationId"] in seen:
                 raise ValueError(f"two operations are called {operation['operationId']}")
             seen.add(operation["operationId"])
+            if operation.get("security"):  # what is about the account itself takes a session
+                needs = operation["security"]
+                operation["security"] = [need for need in needs if need.get("ApiKey") != [ACCOUNT]]
             if "HTTPValidationError" in str(operation["responses"].get("422", "")):
                 del operation["responses"]["422"]
     document["components"]["schemas"] = dict(sorted(schemas.items()))
