@@ -22,14 +22,16 @@ from tests.support import honest_models
 COMPILED = [
     # linear, neighbours, kernels, networks, clusters
     "LogisticRegressionCV_like", "LinearRegression", "Ridge", "RidgeClassifier", "SGDClassifier", "LinearSVC",
-    "SVC", "SVR", "KNeighborsClassifier", "MLPClassifier", "GaussianNB", "KMeans", "PCA", "GaussianProcessRegressor",
+    "SVC", "SVR", "KNeighborsClassifier", "MLPClassifier", "GaussianNB", "KMeans", "PCA",
+    "GaussianProcessRegressor",
     "PoissonRegressor", "PLSRegression",
+    "LinearDiscriminantAnalysis",
     # trees
     "DecisionTreeClassifier", "RandomForestClassifier", "RandomForestRegressor", "ExtraTreesRegressor",
     "HistGradientBoostingClassifier", "HistGradientBoostingRegressor", "GradientBoostingClassifier",
     "AdaBoostClassifier", "IsolationForest", "hist_multi", "hist_gamma", "forest_multi",
     # columns
-    "StandardScaler", "SimpleImputer", "OneHotEncoder", "KBinsDiscretizer", "OrdinalEncoder",
+    "StandardScaler", "SimpleImputer", "OneHotEncoder", "KBinsDiscretizer", "OrdinalEncoder", "PowerTransformer",
     "frame_logistic", "frame_forest", "function_log", "target_log", "select_f",
     # compositions
     "Pipeline", "GridSearchCV", "stack", "vote_soft", "VotingRegressor", "CalibratedClassifierCV", "RFE",
@@ -45,6 +47,7 @@ NATIVE = {
     "DictVectorizer": "records",
     "LabelEncoder": "label",
     "FeatureHasher": "records",
+    "MultiOutputClassifier": "probabilities",
 }
 PICKY = [
     "CategoricalNB",

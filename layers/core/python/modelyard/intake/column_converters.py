@@ -34,6 +34,7 @@ def register_converters() -> None:
         "SklearnOneHotEncoder": (_one_hot, _one_hot_shape),
         "SklearnKBinsDiscretizer": (_bins, _bins_shape),
         "SklearnFunctionTransformer": (_function, _function_shape),
+        "SklearnPowerTransformer": (_power, None),
     }
     for alias, (converter, shape) in ours.items():
         theirs = _converter_pool[alias]
@@ -233,6 +234,45 @@ def _bins(scope: Any, operator: Any, container: Any) -> None:
             places = np.arange(int(model.n_bins_[index]), dtype=np.float64).reshape(1, -1)
             parts.append(graph.cast(graph.binary("Equal", place, places)))
     graph.finish(graph.concat(parts), operator.outputs[0])
+
+
+# --- powers
+
+
+def _power(scope: Any, operator: Any, container: Any) -> None:
+    """Yeo-Johnson or Box-Cox, then standardised; what is missing stays missing."""
+    model = operator.raw_operator
+    if not _doubles(operator):
+        raise NotExpressible("floats")
+    graph = Graph(scope, operator, container)
+    values = graph.input()
+    exponents = np.asarray(model.lambdas_, dtype=np.float64).reshape(1, -1)
+    if model.method == "box-cox":
+        bent = _bent(graph, graph.binary("Sub", values, np.ones((1, 1))), exponents)
+    else:
+        zero = np.zeros((1, 1))
+        above = graph.where(graph.binary("GreaterOrEqual", values, zero), values, zero)
+        below = graph.where(graph.binary("Less", values, zero), graph.unary("Neg", values), zero)
+        bent = graph.binary("Sub", _bent(graph, above, exponents), _bent(graph, below, 2.0 - exponents))
+    if model.standardize:
+        scaler = model._scaler
+        if scaler.mean_ is not None:
+            bent = graph.binary("Sub", bent, np.asarray(scaler.mean_, dtype=np.float64).reshape(1, -1))
+        if scaler.scale_ is not None:
+            bent = graph.binary("Div", bent, np.asarray(scaler.scale_, dtype=np.float64).reshape(1, -1))
+    missing = graph.name("missing")
+    graph.add("IsNaN", [values], [missing], op_version=20)
+    graph.finish(graph.where(missing, values, bent), operator.outputs[0])
+
+
+def _bent(graph: Graph, values: str, exponents: np.ndarray) -> str:
+    """((v + 1) ** e - 1) / e, which is log(v + 1) where e is zero."""
+    shifted = graph.binary("Add", values, np.ones((1, 1)))
+    flat = np.abs(exponents) < np.finfo(np.float64).eps
+    divisors = np.where(flat, 1.0, exponents)
+    raised = graph.binary("Sub", graph.binary("Pow", shifted, divisors), np.ones((1, 1)))
+    power = graph.binary("Div", raised, divisors)
+    return graph.where(graph.constant(flat), graph.unary("Log", shifted), power) if flat.any() else power
 
 
 # --- functions

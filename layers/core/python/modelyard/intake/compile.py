@@ -124,6 +124,8 @@ def _shaped(converted: Converted, described: Described, truth: parity.Reference)
             outputs[output] = new
     if described.signature.outputs[0] not in outputs:
         raise CannotConvert("the compiled model answers in another shape")
+    if "predict_proba" in described.signature.outputs and "predict_proba" not in outputs:
+        raise CannotConvert("the compiled model has no probabilities in the original's shape")
     graphs.keep_outputs(proto, list(outputs.values()))
     model = proto.SerializeToString()
     if len(model) > MAX_ONNX_BYTES:

@@ -54,12 +54,13 @@ def true_types(model: Any) -> None:
     from onnx import shape_inference
 
     del model.graph.value_info[:]
-    declared = {value.name: value.type.tensor_type.elem_type for value in model.graph.output}
-    for value in model.graph.output:
+    tensors = [value for value in model.graph.output if value.type.HasField("tensor_type")]
+    declared = {value.name: value.type.tensor_type.elem_type for value in tensors}
+    for value in tensors:
         value.ClearField("type")
     inferred = shape_inference.infer_shapes(model, check_type=False, strict_mode=False)
     found = {v.name: v.type.tensor_type.elem_type for v in inferred.graph.output}
-    for value in model.graph.output:
+    for value in tensors:
         value.type.tensor_type.elem_type = found.get(value.name) or declared[value.name]
 
 

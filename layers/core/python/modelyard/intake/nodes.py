@@ -99,6 +99,12 @@ class Graph:
         self.add("Gather", [source, indices], [target], op_version=13, axis=1)
         return target
 
+    def where(self, condition: str, yes: str | np.ndarray, no: str | np.ndarray) -> str:
+        sides = [side if isinstance(side, str) else self.constant(side) for side in (yes, no)]
+        target = self.name("where")
+        self.add("Where", [condition, *sides], [target], op_version=16)
+        return target
+
     def unary(self, op_type: str, source: str) -> str:
         target = self.name(op_type.lower())
         self.add(op_type, [source], [target], op_version=13)

@@ -54,6 +54,16 @@ def _selection(estimator: Any) -> Any:
     return selection
 
 
+def _as_logistic(estimator: Any) -> Any:
+    """The same scores and probabilities; the converter takes a softmax where two classes need a sigmoid."""
+    from sklearn.linear_model import LogisticRegression
+
+    twin = LogisticRegression()
+    for name in ("coef_", "intercept_", "classes_", "n_features_in_"):
+        setattr(twin, name, getattr(estimator, name))
+    return twin
+
+
 def _simplified(estimator: Any) -> Any:
     """Without what only hinders the converter: voting's own transform, names in a booster of XGBoost."""
     kind = type(estimator).__name__
@@ -64,6 +74,8 @@ def _simplified(estimator: Any) -> Any:
         twin = copy.copy(estimator)
         twin.steps = [*estimator.steps[:-1], (estimator.steps[-1][0], last)]
         return twin
+    if kind == "LinearDiscriminantAnalysis" and hasattr(estimator, "predict_proba"):
+        return _as_logistic(estimator)
     if kind == "VotingClassifier" and estimator.flatten_transform:
         twin = copy.copy(estimator)
         twin.flatten_transform = False
