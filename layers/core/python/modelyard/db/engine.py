@@ -57,6 +57,7 @@ def make_engine(settings: DatabaseSettings, *, statement_timeout_ms: int = 10_00
         pool_timeout=3,
         pool_pre_ping=True,
         pool_recycle=900,
+        hide_parameters=True,  # errors are logged, and rows hold password hashes and what callers sent
         connect_args={
             "connect_timeout": 3,
             "prepare_threshold": None,  # RDS Proxy and PgBouncer pin sessions that prepare
