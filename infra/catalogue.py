@@ -51,7 +51,7 @@ class Grant:
     """One permission.
 
     `bucket:<read|write|delete|list>:<prefix>*`, `bucket:probe` (does it answer?), `secret:<name>`,
-    `queue:send:<queue>`, `invoke:<function>`.
+    `secret:write:<name>`, `queue:send:<queue>`, `invoke:<function>`.
     """
 
     kind: Literal["bucket", "secret", "queue", "invoke"]
@@ -67,6 +67,8 @@ class Grant:
                 return cls("bucket", verb, target)
             case ["secret", name] if name in SECRETS:
                 return cls("secret", "read", name)
+            case ["secret", "write", name] if name in SECRETS:
+                return cls("secret", "write", name)
             case ["queue", "send", name]:
                 return cls("queue", "send", name)
             case ["invoke", name]:
@@ -389,6 +391,15 @@ FUNCTIONS = (
         memory=512,
         timeout=29,
         share=1,
+    ),
+    Function(
+        name="rotate_keys",
+        purpose="rotates the keys that sign tokens",
+        layers="event",
+        trigger=EveryMinutes(30 * 24 * 60),
+        grants=("secret:signing-keys", "secret:write:signing-keys"),
+        memory=256,
+        timeout=29,
     ),
     Function(
         name="migrate",

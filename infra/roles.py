@@ -80,10 +80,11 @@ class Roles:
                 return _allow(["s3:ListBucket"], [self._bucket], condition)
             case Grant("bucket", verb, prefix):
                 return _allow(BUCKET_ACTIONS[verb], [f"{self._bucket}/{prefix}"])
-            case Grant("secret", _, name):
+            case Grant("secret", verb, name):
                 # Secrets Manager ends every ARN with six characters of its own
                 secret = self._arn("secretsmanager", f"secret:{self._stage.secret_name(name)}-??????")
-                return _allow(["secretsmanager:GetSecretValue"], [secret])
+                action = "GetSecretValue" if verb == "read" else "PutSecretValue"
+                return _allow([f"secretsmanager:{action}"], [secret])
             case Grant("queue", _, name):
                 return _allow([SEND], [self._arn("sqs", f"{self._stage.prefix}-{name}")])
             case Grant("invoke", _, name):

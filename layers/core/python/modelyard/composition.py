@@ -87,6 +87,12 @@ class Composition:
         return self.secrets.get(required("MODELYARD_SIGNING_KEYS_SECRET"), max_age=max_age)
 
     @cached_property
+    def secrets_manager(self) -> Any:
+        from modelyard.kit.aws import client
+
+        return client("secretsmanager")
+
+    @cached_property
     def tokens(self) -> Tokens:
         from modelyard.accounts.tokens import SigningKeys, Tokens
 
