@@ -132,7 +132,7 @@ class Functions:
 
     def _environment(self, function: Function) -> dict[str, str]:
         """Names of what the grants open; see docs/ARCHITECTURE.md. Nothing secret stands here."""
-        environment = {"MODELYARD_STAGE": self._stage.name, "LOG_LEVEL": self._stage.log_level}
+        environment = {"MODELYARD_STAGE": self._stage.name, "POWERTOOLS_LOG_LEVEL": self._stage.log_level}
         for grant in function.parsed_grants:
             match grant.kind:
                 case "bucket":

@@ -101,7 +101,7 @@ def test_a_sandboxed_function_knows_nothing_and_serves_one_tenant(
     assert "VpcConfig" not in properties
     assert set(each_stage.environment(function)) == {
         "MODELYARD_STAGE",
-        "LOG_LEVEL",
+        "POWERTOOLS_LOG_LEVEL",
         "OMP_NUM_THREADS",
         "OPENBLAS_NUM_THREADS",
     }
