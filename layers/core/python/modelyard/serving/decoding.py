@@ -28,7 +28,7 @@ Pointer = Callable[[int, int], str]
 """The JSON pointer of (row, column) in the body as it was sent."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Batch:
     """Checked rows, column-major in the order of `Signature.columns`; None is a missing value.
 

@@ -222,7 +222,9 @@ def _prepare(model: LoadedModel, ask: Ask, user_id: str) -> _Prepared:
     batch = model.decoder.decode(ask.body)
     prepared = model.runtime.prepare(batch)
     name = answers.digest(model.digest_seed, outputs, model.runtime.canonical(prepared))
-    return _Prepared(model, outputs, batch.rows, prepared, answer_key(user_id, f"{model.version.version_id}:{name}"))
+    return _Prepared(
+        model, outputs, batch.rows, prepared, answer_key(user_id, f"{model.version.version_id}:{name}")
+    )
 
 
 def _outputs(model: LoadedModel, asked: tuple[str, ...]) -> tuple[str, ...]:

@@ -104,7 +104,7 @@ def notices(deprecated_at: int, sunset_at: int | None) -> dict[str, str]:
 
 
 GONE = b"null"
-"""What Redis holds for a while in the place of a deleted model's route, so that no late reader puts it back."""
+"""What Redis holds for a while in place of a deleted model's route, so that no late reader puts it back."""
 
 
 def route_key(user_id: str, model_id: str) -> str:
