@@ -25,9 +25,9 @@ HEAD = """# What becomes of each model
 
 Written by `python -m tools.model_table` with {versions}. {compiled} of {total} models are served by ONNX
 Runtime, {native} by the original estimator in its sandbox function; {refused} cannot be asked about new rows
-and are refused with that reason. *One row* is the original's time over the compiled form's, in one process with
-one thread. The *largest difference* is relative to the output's own scale, over all rows of the proof; labels are
-always equal. The tolerance is 1e-5 of the value plus 1e-6 of the scale.
+and are refused with that reason. *One row* is the original's time over the compiled form's, in one process
+with one thread. The *largest difference* is relative to the output's own scale, over all rows of the proof;
+labels are always equal. The tolerance is 1e-5 of the value plus 1e-6 of the scale.
 
 | model | runtime | compiled as | one row | largest difference | why native |
 | --- | --- | --- | --- | --- | --- |

@@ -6,7 +6,9 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +80,34 @@ def _connect(request: dict[str, Any], channel: Channel) -> str:
     return "connected"
 
 
+def _fork(_: dict[str, Any], channel: Channel) -> str:
+    return _tried(os.fork)
+
+
+def _execute(_: dict[str, Any], channel: Channel) -> str:
+    return _tried(lambda: os.execv("/bin/true", ["/bin/true"]))
+
+
+def _signal(request: dict[str, Any], channel: Channel) -> str:
+    return _tried(lambda: os.kill(request["pid"], 0))
+
+
+def _tried(action: Callable[[], object]) -> str:
+    try:
+        action()
+    except OSError as error:
+        return type(error).__name__
+    return "done"
+
+
+def _thread(_: dict[str, Any], channel: Channel) -> str:
+    said: list[str] = []
+    thread = threading.Thread(target=said.append, args=("ran",))
+    thread.start()
+    thread.join(timeout=5)
+    return said[0]
+
+
 def _write(request: dict[str, Any], channel: Channel) -> str:
     try:
         with Path(request["file"]).open("wb") as file:
@@ -107,7 +137,8 @@ def _half_way(request: dict[str, Any], channel: Channel) -> None:
 ACTIONS = {
     "hang": _hang, "crash": _crash, "leave": _leave, "eat": _eat, "spin": _spin, "garbage": _garbage,
     "flood": _flood, "print": _print, "environment": _environment, "connect": _connect, "write": _write,
-    "lie": _lie, "half_way": _half_way,
+    "fork": _fork, "execute": _execute, "signal": _signal, "thread": _thread, "lie": _lie,
+    "half_way": _half_way,
 }  # fmt: skip
 
 if __name__ == "__main__":

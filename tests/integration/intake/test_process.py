@@ -72,13 +72,32 @@ def test_the_environment_is_scrubbed(child: Child, monkeypatch: pytest.MonkeyPat
     assert environment(fresh.scratch)["PYTHONPATH"]
 
 
-def test_there_is_no_network_where_the_system_lets_us_leave_it(child: Child) -> None:
+def test_every_measure_holds_here(child: Child) -> None:
+    held = child.ask({"do": "print"}, seconds=10)["held"]
+    assert {"rlimits", "no_new_privs", "calls"} <= set(held)
+
+
+def test_there_is_no_network(child: Child) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         message = child.ask({"do": "connect", "port": server.getsockname()[1]}, seconds=10)
-    if "network" not in message["held"]:
-        assert message["answer"] == "connected"  # the function's missing VPC and role are the boundary then
-    else:
-        assert message["answer"] != "connected"
+    assert message["answer"] in ("PermissionError", "OSError", "ConnectionRefusedError")
+
+
+@pytest.mark.parametrize("action", ["fork", "execute", "signal"])
+def test_there_are_no_other_processes(child: Child, action: str) -> None:
+    assert child.ask({"do": action, "pid": os.getpid()}, seconds=10)["answer"] == "PermissionError"
+
+
+def test_threads_are_fine(child: Child) -> None:
+    assert child.ask({"do": "thread"}, seconds=10)["answer"] == "ran"
+
+
+def test_only_the_scratch_folder_can_be_written(child: Child, tmp_path: Path) -> None:
+    inside = {"do": "write", "file": str(child.scratch / "small"), "mebibytes": 0}
+    message = child.ask(inside, seconds=10)
+    assert message["answer"] == "written"
+    outside = child.ask({"do": "write", "file": str(tmp_path / "f"), "mebibytes": 0}, seconds=10)
+    assert ("files" in message["held"]) == (outside["answer"] == "PermissionError")
 
 
 def test_files_stay_small(child: Child) -> None:

@@ -31,8 +31,8 @@ COMPILED = [
     "HistGradientBoostingClassifier", "HistGradientBoostingRegressor", "GradientBoostingClassifier",
     "AdaBoostClassifier", "IsolationForest", "hist_multi", "hist_gamma", "forest_multi",
     # columns
-    "StandardScaler", "SimpleImputer", "OneHotEncoder", "KBinsDiscretizer", "OrdinalEncoder", "PowerTransformer",
-    "frame_logistic", "frame_forest", "function_log", "target_log", "select_f",
+    "StandardScaler", "SimpleImputer", "OneHotEncoder", "KBinsDiscretizer", "PowerTransformer",
+    "OrdinalEncoder", "frame_logistic", "frame_forest", "function_log", "target_log", "select_f",
     # compositions
     "Pipeline", "GridSearchCV", "stack", "vote_soft", "VotingRegressor", "CalibratedClassifierCV", "RFE",
     "BaggingClassifier", "OneVsRestClassifier", "MultiOutputRegressor",

@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from modelyard.intake import kernel
+
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWNET = 0x40000000
 PR_SET_PDEATHSIG = 1
@@ -61,6 +63,10 @@ def apply(budget: Budget, scratch: Path) -> list[str]:
     libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
     if leave_network(libc):
         held.append("network")
+    if kernel.write_only_below(scratch, libc):
+        held.append("files")
+    if kernel.forbid_calls(libc):
+        held.append("calls")
     return held
 
 
