@@ -9,7 +9,7 @@ import orjson
 import pytest
 from modelyard.kit.errors import Unavailable
 from modelyard.serving.errors import ModelNotFound, ModelNotReady, VersionNotFound
-from modelyard.serving.route import Route, answer_key, route_key
+from modelyard.serving.route import GONE, Route, answer_key, route_key
 from modelyard.serving.routing import KEEP_SECONDS, RouteTable, remember_in
 
 from tests.support.serving import ready_version
@@ -92,6 +92,20 @@ class TestRouteTable:
         first = t.learn(dumped(route()))
         assert t.learn(dumped(route())) is first
         assert t.learn(dumped(route(2, 2))) == route(2, 2)
+
+    @pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"{}", b'{"versions": 3}', b"5"])
+    def test_what_nobody_of_us_wrote_is_as_nothing(self, raw: bytes) -> None:
+        t = Table()
+        assert t.learn(raw) == route()
+        assert t.loads == 1
+
+    def test_a_deleted_model(self) -> None:
+        t = Table()
+        t.learn()
+        with pytest.raises(ModelNotFound):
+            t.learn(GONE)
+        assert t.table.peek("usr_1", "mdl_1") == (None, False)
+        assert t.loads == 1
 
     def test_postgresql_is_asked_where_redis_has_nothing_and_redis_is_told(self) -> None:
         t = Table()

@@ -68,8 +68,10 @@ class RouteTable:
             raise _not_found()
         if raw is not None:
             if entry is None or entry.raw != raw:
-                entry = _Entry(Route.from_json(orjson.loads(raw)), raw, 0.0)
-            return self._keep_entry(key, entry, self._keep)
+                entry = _parsed(raw)
+            if entry is not None:
+                return self._keep_entry(key, entry, self._keep)
+        entry = self._entries.get(key)
         try:
             route = self._load(user_id, model_id)
         except Exception:
@@ -99,6 +101,14 @@ class RouteTable:
 
 def _not_found() -> ModelNotFound:
     return ModelNotFound("There is no model of this id. GET /api/models lists yours.")
+
+
+def _parsed(raw: bytes) -> _Entry | None:
+    """None for what no version of this code wrote: PostgreSQL knows better then."""
+    try:
+        return _Entry(Route.from_json(orjson.loads(raw)), raw, 0.0)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def remember_in(cache: Cache) -> Callable[[Route], object]:
