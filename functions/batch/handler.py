@@ -21,7 +21,7 @@ from modelyard.db import tables
 from modelyard.kit.paging import DEFAULT_LIMIT, MAX_LIMIT
 from modelyard.web.app import create_app, lambda_handler
 from modelyard.web.dependencies import AfterCommitDep, JobsCaller, ServicesDep, SessionDep
-from modelyard.web.routing import Router
+from modelyard.web.routing import IDEMPOTENT, Router
 from modelyard.web.urls import base_url
 
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT)]
@@ -32,7 +32,7 @@ Version = Annotated[str | None, Query(max_length=16, description="Such as v2; de
 router = Router(tags=["jobs"])
 
 
-@router.post("/predict/batch/{model_id}", status_code=202)
+@router.post("/predict/batch/{model_id}", status_code=202, dependencies=[IDEMPOTENT])
 async def submit(
     model_id: str,
     body: JobRequest,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from modelyard.web.shapes import request_id
 
 if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
     from modelyard.accounts.admission import Admission
 
 _KEY = "modelyard.request"
@@ -25,6 +27,8 @@ class RequestContext:
     ip: str
     started: float = field(default_factory=time.perf_counter)
     admission: Admission | None = None
+    unit: Session | None = None  # the request's unit of work, while it is open
+    at_end: list[Callable[[int], None]] = field(default_factory=list)  # told the status, once all is over
     error: str | None = None  # the problem's code, for the log
     log: dict[str, Any] = field(default_factory=dict)  # more for the log line, such as model_version
 

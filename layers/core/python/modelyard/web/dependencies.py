@@ -40,13 +40,17 @@ async def after_commit() -> AfterCommit:
 AfterCommitDep = Annotated[AfterCommit, Depends(after_commit)]
 
 
-async def unit_of_work(composition: ServicesDep, after: AfterCommitDep) -> AsyncIterator[Session]:
+async def unit_of_work(
+    request: Request, composition: ServicesDep, after: AfterCommitDep
+) -> AsyncIterator[Session]:
     """One request, one transaction: committed before the answer leaves, rolled back on any exception.
 
     What waits for the commit runs then; where it fails it is logged, for the rows are there and a sweep
     repeats it.
     """
+    context = RequestContext.of(request.scope)
     with composition.database.transaction() as session:
+        context.unit = session
         yield session
     for action in after:
         try:

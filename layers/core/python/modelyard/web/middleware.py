@@ -46,6 +46,11 @@ class Envelope:
             if context.method == "HEAD":
                 scope["method"] = "GET"
             await self._run(scope, receive, answer)
+        for tell in context.at_end:
+            try:
+                tell(answer.status)
+            except Exception:
+                logger.exception("at the end", request_id=context.request_id)
         _log(scope, context, answer.status)
 
     async def _run(self, scope: Scope, receive: Receive, answer: _Answer) -> None:

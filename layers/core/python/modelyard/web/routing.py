@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Coroutine, Iterator
-from typing import Any
+from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Depends, Request, params
+from fastapi import APIRouter, Depends, Header, Request, params
 from fastapi.dependencies.models import Dependant
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
 
 from modelyard.kit.errors import Malformed, UnsupportedMediaType
+from modelyard.web.context import RequestContext
 from modelyard.web.dependencies import admit, authenticated
+from modelyard.web.idempotency import HEADER, Idempotency, claim_of
 
 DEEPEST_JSON = 64
 LARGEST_BODY = 6 * 1024 * 1024  # what Lambda accepts at all
@@ -32,6 +34,28 @@ async def public() -> None:
 
 
 PUBLIC = Depends(public)
+
+
+async def idempotent(
+    key: Annotated[
+        str | None,
+        Header(alias="Idempotency-Key", max_length=255, description="Sent again, the request is done once"),
+    ] = None,
+) -> None:
+    """Says that a route creates something and honours `Idempotency-Key`."""
+
+
+async def idempotent_secret(
+    key: Annotated[
+        str | None,
+        Header(alias="Idempotency-Key", max_length=255, description="Sent again, the answer is a 409"),
+    ] = None,
+) -> None:
+    """The same for a route whose answer is shown once and must not be kept."""
+
+
+IDEMPOTENT = Depends(idempotent)
+IDEMPOTENT_SECRET = Depends(idempotent_secret)
 
 PROBLEM_SCHEMA = {"$ref": "#/components/schemas/Problem"}
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
@@ -66,6 +90,10 @@ class Route(APIRoute):
         super().__init__(path, endpoint, **options)
         calls = {dependant.call for dependant in _flat(self.dependant)}
         self.wants_caller = authenticated in calls
+        self.secret = idempotent_secret in calls
+        self.idempotent = idempotent in calls or self.secret
+        if self.idempotent and not self.wants_caller:
+            raise TypeError(f"{path} is idempotent per user, and so needs a caller")
         if not self.wants_caller and public not in calls:
             raise TypeError(
                 f"{path} does not say who may call it: take a caller such as ReadModels, "
@@ -77,12 +105,28 @@ class Route(APIRoute):
 
         async def checked(request: Request) -> Response:
             request = _JsonRequest(request.scope, request.receive)
-            if self.wants_caller:
-                admit(request)
+            user_id = admit(request).caller.user_id if self.wants_caller else ""
             self._check_media_type(request)
-            return await handle(request)
+            once = await self._once(request, user_id) if self.idempotent else None
+            if once is None:
+                return await handle(request)
+            given = once.begin()
+            if given is not None:
+                return given
+            context = RequestContext.of(request.scope)
+            context.at_end.append(lambda status: once.give_back() if not 200 <= status < 300 else None)
+            response = await handle(request)
+            once.finish(response, context.unit)
+            return response
 
         return checked
+
+    async def _once(self, request: Request, user_id: str) -> Idempotency | None:
+        body = await request.body() if HEADER in request.headers else b""
+        claim = claim_of(request, body, user_id=user_id, route=f"POST {self.path}")
+        if claim is None:
+            return None
+        return Idempotency(request.app.state.composition.database, claim, secret=self.secret)
 
     def _check_media_type(self, request: Request) -> None:
         if self.body_field is None:

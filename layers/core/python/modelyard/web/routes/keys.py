@@ -6,12 +6,12 @@ from fastapi import Response
 
 from modelyard.web.auth_schemas import KeyCreated, KeyList, KeyShown, KeyWanted
 from modelyard.web.dependencies import AccountCaller, AfterCommitDep, OriginDep, ServicesDep, SessionDep
-from modelyard.web.routing import Router
+from modelyard.web.routing import IDEMPOTENT_SECRET, Router
 
 router = Router(tags=["api keys"], max_body_size=16 * 1024)
 
 
-@router.post("/api-keys", status_code=201)
+@router.post("/api-keys", status_code=201, dependencies=[IDEMPOTENT_SECRET])
 async def create_key(
     body: KeyWanted, caller: AccountCaller, services: ServicesDep, session: SessionDep, origin: OriginDep
 ) -> KeyCreated:
