@@ -24,6 +24,7 @@ class Network(Construct):
             max_azs=2,
             ip_protocol=ec2.IpProtocol.DUAL_STACK,
             nat_gateways=0,
+            create_internet_gateway=False,  # nothing here has a public address
             restrict_default_security_group=False,  # nothing uses it, and emptying it takes a function
             subnet_configuration=[
                 # with IPv6 and without NAT gateways, the egress is CDK's egress-only internet gateway

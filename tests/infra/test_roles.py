@@ -31,6 +31,7 @@ MAY = [
     ("migrate", "secretsmanager:GetSecretValue", "secret/database-owner"),
     ("record_predictions", "secretsmanager:GetSecretValue", "secret/database"),
     ("auth", "secretsmanager:GetSecretValue", "secret/signing-keys"),
+    ("rotate_keys", "secretsmanager:PutSecretValue", "secret/signing-keys"),
 ]
 
 MAY_NOT = [
@@ -61,6 +62,8 @@ MAY_NOT = [
     ("record_predictions", "secretsmanager:GetSecretValue", "secret/database-owner"),
     ("roll_up", "s3:PutObject", "bucket/models/usr_1/mdl_1/v1/model.onnx"),
     ("migrate", "s3:GetObject", "bucket/models/usr_1/mdl_1/v1/model.onnx"),
+    ("auth", "secretsmanager:PutSecretValue", "secret/signing-keys"),
+    ("rotate_keys", "secretsmanager:PutSecretValue", "secret/database"),
 ]
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
 from infra import catalogue
-from infra.catalogue import FromLogs, FromQueue
+from infra.catalogue import EveryMinutes, FromLogs, FromQueue
 from infra.gateway_answers import ANSWERS
 from tests.infra.template import Resource, Synthesised, strings
 
@@ -234,8 +235,23 @@ def test_prediction_records_flow_from_the_logs(each_stage: Synthesised) -> None:
     assert {f["FilterPattern"] for f in filters} == {'"prediction_record"'}
 
 
-def test_the_schedule_runs(each_stage: Synthesised) -> None:
-    assert each_stage.only("AWS::Events::Rule")["ScheduleExpression"] == "rate(5 minutes)"
+def test_schedules_run_as_often_as_the_catalogue_says(each_stage: Synthesised) -> None:
+    wished = {
+        f.name: timedelta(minutes=f.trigger.minutes)
+        for f in catalogue.FUNCTIONS
+        if isinstance(f.trigger, EveryMinutes)
+    }
+    functions = each_stage.of_type("AWS::Lambda::Function")
+    found = {}
+    for rule in each_stage.of_type("AWS::Events::Rule").values():
+        (target,) = rule["Targets"]
+        number, unit = rule["ScheduleExpression"].removeprefix("rate(").removesuffix(")").split()
+        name = functions[target["Arn"]["Fn::GetAtt"][0]]["FunctionName"]
+        found[name.removeprefix(f"{each_stage.stage.prefix}-")] = timedelta(
+            **{unit if unit.endswith("s") else f"{unit}s": int(number)}
+        )
+    assert found == wished
+    assert "roll_up" in found
 
 
 def test_the_schema_is_migrated_before_any_new_code_runs(each_stage: Synthesised) -> None:
