@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,13 +104,18 @@ def _attached(folder: Path) -> Cloud:
 
 
 @pytest.fixture(scope="session")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+def cloud() -> Iterator[Cloud]:
     """The deployed local cloud."""
     if folder := os.environ.get("MODELYARD_E2E_FOLDER"):
         yield _attached(ROOT / folder)
         return
     adopt_orphans()
-    folder = tmp_path_factory.mktemp("cloud")
+    # Not below pytest's own folder: another session would close it to PostgreSQL, which runs as another user.
+    with tempfile.TemporaryDirectory(prefix="modelyard-e2e-", ignore_cleanup_errors=True) as folder:
+        yield from _deployed(Path(folder))
+
+
+def _deployed(folder: Path) -> Iterator[Cloud]:
     try:
         with LocalCloud(folder, port=free_port(), keep=False) as local:
             services: tuple[Service, Service] = (local.postgres, local.redis)

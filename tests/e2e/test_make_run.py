@@ -7,7 +7,9 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -77,9 +79,16 @@ def _paste(printed: str, command: str) -> str:
     return done.stdout
 
 
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Not below pytest's own, which another session would close to PostgreSQL."""
+    with tempfile.TemporaryDirectory(prefix="modelyard-run-", ignore_cleanup_errors=True) as place:
+        yield Path(place)
+
+
 @pytest.mark.timeout(900)
-def test_it_becomes_ready_can_be_pasted_and_leaves_nothing_behind(tmp_path_factory: pytest.TempPathFactory):
-    run = Run(tmp_path_factory.mktemp("run") / "local")
+def test_it_becomes_ready_can_be_pasted_and_leaves_nothing_behind(folder: Path):
+    run = Run(folder)
     printed = run.start(READY_WITHIN)
     try:
         first = _paste(printed, "curl -si $API/predict/$MODEL")

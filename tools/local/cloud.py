@@ -154,7 +154,9 @@ class LocalCloud:
         door = FrontDoor("")
         server = FrontDoorServer(door, self.port)  # takes the port now: a taken one should cost no minute
         self._running.append(server)
-        self.emulator = Emulator(data / "cloud", port=self.settings.port("cloud"), logs=self.folder / "logs")
+        self.emulator = Emulator(
+            data / "cloud", port=self.settings.port("cloud"), logs=self.folder / "logs", keep=self.keep
+        )
         door.endpoint = self.emulator.endpoint
         self.door = door
         self.postgres = Postgres(

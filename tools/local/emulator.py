@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
-import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -27,7 +27,8 @@ REGION = "us-east-1"
 OPERATOR_KEY = "test"
 OPERATOR_SECRET = "test"  # noqa: S105
 START_TIMEOUT = 60.0
-STOP_TIMEOUT = 30.0  # writes its state before it ends
+STOP_TIMEOUT = 45.0  # it writes its state before it ends, 150 MB of it
+QUIET_SECONDS = 3.0  # between two files of its state
 
 
 def operator_environment(port: int) -> dict[str, str]:
@@ -46,8 +47,13 @@ def operator_environment(port: int) -> dict[str, str]:
 class Emulator(Service):
     """AWS on loopback. `folder` keeps resources at every clean stop, and S3 objects as they are written."""
 
-    def __init__(self, folder: Path, *, port: int | None = None, logs: Path | None = None) -> None:
+    def __init__(
+        self, folder: Path, *, port: int | None = None, logs: Path | None = None, keep: bool = True
+    ) -> None:
         self.folder = folder.resolve()
+        self.keep = keep
+        self._state = self.folder / "state"
+        self._scratch = self.folder / "scratch"
         self.log = (logs or self.folder.parent) / "cloud.log"
         self.port = port or free_port()
 
@@ -63,10 +69,10 @@ class Emulator(Service):
         interpreter = ROOT / ".cloud" / "bin" / "python"
         if not interpreter.exists():
             raise ServiceFailed("the cloud emulator is not installed: run `make setup`")
-        for place in ("state", "s3", "home"):
-            (self.folder / place).mkdir(parents=True, exist_ok=True)
         # Functions are unpacked here, and again at every start: nothing in it is worth keeping.
-        self._scratch = tempfile.TemporaryDirectory(prefix="modelyard-cloud-", ignore_cleanup_errors=True)
+        shutil.rmtree(self._scratch, ignore_errors=True)
+        for place in ("state", "s3", "home", "scratch"):
+            (self.folder / place).mkdir(parents=True, exist_ok=True)
         self.process = Process(
             [str(interpreter), "-m", "ministack"],
             log=self.log,
@@ -79,25 +85,34 @@ class Emulator(Service):
         return self
 
     def stop(self) -> None:
-        """Lets it write its state; its functions end first, because it would wait for their answers."""
+        """Lets it write its state, then ends it and its functions: it would wait for their answers."""
         if hasattr(self, "process") and self.process.running:
+            started = time.time()
             self.process.signal()
-            deadline = time.monotonic() + STOP_TIMEOUT
-            while self.process.running and time.monotonic() < deadline:
+            while self.process.running and not self._nothing_left_to_write(started):
                 for pid in descendants(self.process.pid):
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)
                 time.sleep(0.1)
         super().stop()
-        if hasattr(self, "_scratch"):
-            self._scratch.cleanup()
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def _nothing_left_to_write(self, since: float) -> bool:
+        """Whether every file of its state is new and none has changed for a while, or time is over."""
+        now = time.time()
+        if not self.keep or now - since > STOP_TIMEOUT:
+            return True
+        files = [file for file in self._state.iterdir() if file.is_file()]
+        times = [file.stat().st_mtime for file in files if file.exists()]
+        written = times and min(times) >= since and not any(file.suffix == ".tmp" for file in files)
+        return bool(written) and now - max(times) > QUIET_SECONDS
 
     def _own_environment(self) -> dict[str, str]:
         # Built from nothing: every function inherits it, and must not see what a laptop's shell exports.
         return {
             "PATH": search_path(),  # CDK brings a function of its own that runs on Node.js
             "HOME": str(self.folder / "home"),
-            "TMPDIR": self._scratch.name,
+            "TMPDIR": str(self._scratch),
             "LANG": "C.UTF-8",
             "TZ": "UTC",
             "AUTH": "true",
@@ -108,9 +123,9 @@ class Emulator(Service):
             "MINISTACK_ACCOUNT_ID": ACCOUNT,
             "AWS_ACCESS_KEY_ID": OPERATOR_KEY,
             "AWS_SECRET_ACCESS_KEY": OPERATOR_SECRET,
-            "PERSIST_STATE": "1",
-            "STATE_DIR": str(self.folder / "state"),
-            "S3_PERSIST": "1",
+            "PERSIST_STATE": "1" if self.keep else "0",
+            "STATE_DIR": str(self._state),
+            "S3_PERSIST": "1" if self.keep else "0",
             "S3_DATA_DIR": str(self.folder / "s3"),
             "IOT_MTLS_ENABLED": "0",
             "SFTP_ENABLED": "0",
