@@ -1,6 +1,7 @@
 """Honest models: what data scientists save. Fitted on small data, without a network, the same on every run.
 
-Only public API of scikit-learn 1.4 and later is used, so that old versions in throw-away environments can run this
+Only public API of scikit-learn 1.4 and later is used, so that old versions in throw-away environments can
+run this
 file as well: `python honest_models.py FOLDER` writes every model in every format.
 """
 
@@ -95,7 +96,8 @@ def _wrapped(name: str, cls: type) -> Any:
         from scipy.stats import loguniform, randint, uniform
 
         return cls(
-            classifier, {"C": loguniform(0.1, 10), "max_iter": randint(100, 200), "tol": uniform(1e-4, 1e-3)}, cv=2,
+            classifier,
+            {"C": loguniform(0.1, 10), "max_iter": randint(100, 200), "tol": uniform(1e-4, 0.1)}, cv=2,
             random_state=0, **({"n_iter": 2} if name == "RandomizedSearchCV" else {}),
         )  # fmt: skip
     if "estimators" in known:
@@ -129,11 +131,7 @@ def estimators() -> Iterator[tuple[str, Any]]:
         try:
             model = _wrapped(name, cls)
             samples: Any = X
-            answer: Any = (
-                targets
-                if "Regress" in name and "Logistic" not in name
-                else labels
-            )
+            answer: Any = targets if "Regress" in name and "Logistic" not in name else labels
             if name in ("MultiTaskElasticNet", "MultiTaskLasso", "MultiTaskElasticNetCV", "MultiTaskLassoCV"):
                 answer = np.c_[targets, targets]
             elif name in ("MultiOutputRegressor", "RegressorChain", "CCA", "PLSCanonical", "PLSSVD"):
@@ -270,7 +268,8 @@ def compositions() -> Iterator[tuple[str, Any]]:
 
     yield "random_search", RandomizedSearchCV(
         SGDClassifier(random_state=0, max_iter=5),
-        {"alpha": st.expon(scale=0.01), "eta0": st.uniform(0.1, 1), "tol": st.norm(1, 0.01), "power_t": st.beta(2, 3),
+        {"alpha": st.expon(scale=0.01), "eta0": st.uniform(0.1, 1), "tol": st.norm(1, 0.01),
+         "power_t": st.beta(2, 3),
          "max_iter": st.randint(3, 9), "n_iter_no_change": st.poisson(4)}, n_iter=2, cv=2, random_state=0,
     ).fit(X, labels)  # fmt: skip
     yield (

@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """skops and ONNX files that must not pass, made from honest ones by one change each."""
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ def forest() -> Any:
     from sklearn.preprocessing import FunctionTransformer
 
     X = np.arange(40.0).reshape(20, 2)
-    return make_pipeline(FunctionTransformer(np.log1p), RandomForestClassifier(3, random_state=0)).fit(X, [0, 1] * 10)
+    return make_pipeline(FunctionTransformer(np.log1p), RandomForestClassifier(3, random_state=0)).fit(
+        X, [0, 1] * 10
+    )
 
 
 def honest_skops() -> tuple[Schema, dict[str, bytes]]:
@@ -59,80 +62,214 @@ def mapping(**entries: Any) -> Schema:
 
 def ridge(**state: Any) -> Schema:
     made = node("sklearn.linear_model._ridge", "Ridge", "ObjectNode")
-    return made | {"content": mapping(_sklearn_version=plain("1.9.1"), **state), "protocol": 2, "_skops_version": "0.16.0"}
+    return made | {
+        "content": mapping(_sklearn_version=plain("1.9.1"), **state),
+        "protocol": 2,
+        "_skops_version": "0.16.0",
+    }
 
 
 def schemas(marker: str) -> Iterator[tuple[str, Any]]:
     """Schemas alone; they need no members."""
     touch = plain(f"touch {marker}")
     system = ("os", "system")
-    for loader in ("FunctionNode", "TypeNode", "ObjectNode", "ConstructorFromReduceNode", "LossNode", "TreeNode", "NdArrayNode"):
-        yield f"system as {loader}", ridge(
-            a=node(*system, loader, content=sequence("tuple", touch), type="json", __reduce__={"args": sequence("tuple", touch)})
+    for loader in (
+        "FunctionNode",
+        "TypeNode",
+        "ObjectNode",
+        "ConstructorFromReduceNode",
+        "LossNode",
+        "TreeNode",
+        "NdArrayNode",
+    ):
+        yield (
+            f"system as {loader}",
+            ridge(
+                a=node(
+                    *system,
+                    loader,
+                    content=sequence("tuple", touch),
+                    type="json",
+                    __reduce__={"args": sequence("tuple", touch)},
+                )
+            ),
         )
     for module, name in (("numpy", "load"), ("builtins", "eval"), ("joblib", "load"), ("sklearn", "os.system"),
                          ("numpy.f2py.crackfortran", "myeval"), ("pandas", "read_pickle"), ("__main__", "Custom")):  # fmt: skip
         yield f"function {module}.{name}", ridge(a=node(module, name, "FunctionNode"))
         yield f"object {module}.{name}", ridge(a=node(module, name, "ObjectNode", content=mapping()))
-    yield "method", ridge(a=node("sklearn.linear_model._ridge", "Ridge", "MethodNode", content={"func": "fit", "obj": ridge()}))
-    yield "operator", ridge(a=node("operator", "methodcaller", "OperatorFuncNode", attrs=sequence("tuple", plain("system"))))
-    yield "quantile forest", ridge(a=node("quantile_forest._quantile_forest_fast", "QuantileForest", "QuantileForestNode"))
+    yield (
+        "method",
+        ridge(
+            a=node(
+                "sklearn.linear_model._ridge", "Ridge", "MethodNode", content={"func": "fit", "obj": ridge()}
+            )
+        ),
+    )
+    yield (
+        "operator",
+        ridge(
+            a=node("operator", "methodcaller", "OperatorFuncNode", attrs=sequence("tuple", plain("system")))
+        ),
+    )
+    yield (
+        "quantile forest",
+        ridge(a=node("quantile_forest._quantile_forest_fast", "QuantileForest", "QuantileForestNode")),
+    )
     yield "cached", ridge(a=node("builtins", "str", "CachedNode", __id__=5))
     yield "unknown loader", ridge(a=node("builtins", "str", "NewNode", content="1"))
     yield "loader no text", ridge(a=node("builtins", "str", ["x"]))
-    yield "constructor", ridge(a=node("builtins", "range", "ConstructorFromReduceNode", content=sequence("tuple", plain(10**9))))
+    yield (
+        "constructor",
+        ridge(
+            a=node("builtins", "range", "ConstructorFromReduceNode", content=sequence("tuple", plain(10**9)))
+        ),
+    )
     partial = {"args": sequence("tuple"), "kwds": mapping(), "namespace": mapping()}
     for module, name in (system, ("numpy", "log")):
-        yield f"partial {name}", ridge(
-            a=node("functools", "partial", "PartialNode", content={"func": node(module, name, "FunctionNode"), **partial})
+        yield (
+            f"partial {name}",
+            ridge(
+                a=node(
+                    "functools",
+                    "partial",
+                    "PartialNode",
+                    content={"func": node(module, name, "FunctionNode"), **partial},
+                )
+            ),
         )
-    yield "key type system", ridge(
-        a=node("builtins", "dict", "DictNode", content={f"touch {marker}": plain(1)}, key_types=sequence("list", node(*system, "TypeNode")))
+    yield (
+        "key type system",
+        ridge(
+            a=node(
+                "builtins",
+                "dict",
+                "DictNode",
+                content={f"touch {marker}": plain(1)},
+                key_types=sequence("list", node(*system, "TypeNode")),
+            )
+        ),
     )
-    yield "key type object", ridge(
-        a=node("builtins", "dict", "DictNode", content={"a": plain(1)}, key_types=sequence("list", node("numpy", "ndarray", "TypeNode")))
+    yield (
+        "key type object",
+        ridge(
+            a=node(
+                "builtins",
+                "dict",
+                "DictNode",
+                content={"a": plain(1)},
+                key_types=sequence("list", node("numpy", "ndarray", "TypeNode")),
+            )
+        ),
     )
     yield "key types missing", ridge(a=node("builtins", "dict", "DictNode", content={"a": plain(1)}))
-    yield "key types too few", ridge(a=node("builtins", "dict", "DictNode", content={"a": plain(1)}, key_types=sequence("list")))
+    yield (
+        "key types too few",
+        ridge(a=node("builtins", "dict", "DictNode", content={"a": plain(1)}, key_types=sequence("list"))),
+    )
     yield "dict of another class", ridge(a=mapping() | {"__module__": "os", "__class__": "_Environ"})
     yield "list of another class", ridge(a=sequence("list") | {"__module__": "os", "__class__": "system"})
-    yield "tuple of another class", ridge(a=sequence("tuple", touch) | {"__module__": "posix", "__class__": "stat_result"})
+    yield (
+        "tuple of another class",
+        ridge(a=sequence("tuple", touch) | {"__module__": "posix", "__class__": "stat_result"}),
+    )
     yield "set of a list", ridge(a=sequence("set", sequence("list")))
-    yield "default factory", ridge(
-        a=node("collections", "defaultdict", "DefaultDictNode", content={"main": mapping(), "default_factory": node(*system, "TypeNode")})
+    yield (
+        "default factory",
+        ridge(
+            a=node(
+                "collections",
+                "defaultdict",
+                "DefaultDictNode",
+                content={"main": mapping(), "default_factory": node(*system, "TypeNode")},
+            )
+        ),
     )
     yield "json structure", ridge(a=plain([1]))
     yield "json no json", ridge(a=node("builtins", "str", "JsonNode", content="nope", is_json=True))
     yield "json deep", ridge(a=node("builtins", "str", "JsonNode", content="[" * 100_000, is_json=True))
-    yield "slice of text", ridge(a=node("builtins", "slice", "SliceNode", content={"start": [1], "stop": None, "step": None}))
+    yield (
+        "slice of text",
+        ridge(a=node("builtins", "slice", "SliceNode", content={"start": [1], "stop": None, "step": None})),
+    )
     generator = {"bit_generator": mapping(bit_generator=plain("seed")), "seed_seq": mapping()}
-    yield "generator", ridge(a=node("numpy.random._generator", "Generator", "RandomGeneratorNode", content=generator))
-    yield "random state class", ridge(a=node("numpy.random.mtrand", "seed", "RandomStateNode", content=mapping()))
-    yield "same id twice", ridge(
-        a=node("numpy", "log", "FunctionNode", __id__=7), b=node("sklearn.utils.validation", "check_array", "FunctionNode", __id__=7)
+    yield (
+        "generator",
+        ridge(a=node("numpy.random._generator", "Generator", "RandomGeneratorNode", content=generator)),
+    )
+    yield (
+        "random state class",
+        ridge(a=node("numpy.random.mtrand", "seed", "RandomStateNode", content=mapping())),
+    )
+    yield (
+        "same id twice",
+        ridge(
+            a=node("numpy", "log", "FunctionNode", __id__=7),
+            b=node("sklearn.utils.validation", "check_array", "FunctionNode", __id__=7),
+        ),
     )
     transformer = ("sklearn.preprocessing._function_transformer", "FunctionTransformer")
-    yield "function by id", ridge(
-        a=node("sklearn.utils.validation", "check_array", "FunctionNode", __id__=9),
-        b=node(*transformer, "ObjectNode", content=mapping(func=node("numpy", "log", "FunctionNode", __id__=9))),
+    yield (
+        "function by id",
+        ridge(
+            a=node("sklearn.utils.validation", "check_array", "FunctionNode", __id__=9),
+            b=node(
+                *transformer,
+                "ObjectNode",
+                content=mapping(func=node("numpy", "log", "FunctionNode", __id__=9)),
+            ),
+        ),
     )
-    yield "function transformer", ridge(
-        a=node(*transformer, "ObjectNode", content=mapping(func=node("sklearn.utils.validation", "check_array", "FunctionNode")))
+    yield (
+        "function transformer",
+        ridge(
+            a=node(
+                *transformer,
+                "ObjectNode",
+                content=mapping(func=node("sklearn.utils.validation", "check_array", "FunctionNode")),
+            )
+        ),
     )
     yield "method replaced", ridge(predict=node("numpy", "log", "FunctionNode"))
     yield "dunder", ridge(__class__=node("numpy", "log", "FunctionNode"))
     yield "id no integer", ridge(a=plain(1) | {"__id__": "x"})
-    yield "member outside", ridge(a=node("numpy", "ndarray", "NdArrayNode", type="numpy", file="../../etc/passwd.npy"))
+    yield (
+        "member outside",
+        ridge(a=node("numpy", "ndarray", "NdArrayNode", type="numpy", file="../../etc/passwd.npy")),
+    )
     yield "member missing", ridge(a=node("numpy", "ndarray", "NdArrayNode", type="numpy", file="1.npy"))
     yield "bytes missing", ridge(a=node("builtins", "bytes", "BytesNode", file="x.bin"))
-    yield "sparse missing", ridge(a=node("scipy.sparse._csr", "csr_matrix", "SparseMatrixNode", type="scipy", file="1.npz"))
-    yield "object array without shape", ridge(a=node("numpy", "ndarray", "NdArrayNode", type="json", content=[], shape=plain(1)))
-    yield "wrapper of joblib", ridge(a=node("joblib.numpy_pickle", "NumpyArrayWrapper", "ObjectNode", content=mapping()))
-    yield "tree of another size", ridge(
-        a=node("sklearn.tree._tree", "Tree", "TreeNode", content=mapping(), __reduce__={"args": sequence("tuple", plain(1))})
+    yield (
+        "sparse missing",
+        ridge(a=node("scipy.sparse._csr", "csr_matrix", "SparseMatrixNode", type="scipy", file="1.npz")),
+    )
+    yield (
+        "object array without shape",
+        ridge(a=node("numpy", "ndarray", "NdArrayNode", type="json", content=[], shape=plain(1))),
+    )
+    yield (
+        "wrapper of joblib",
+        ridge(a=node("joblib.numpy_pickle", "NumpyArrayWrapper", "ObjectNode", content=mapping())),
+    )
+    yield (
+        "tree of another size",
+        ridge(
+            a=node(
+                "sklearn.tree._tree",
+                "Tree",
+                "TreeNode",
+                content=mapping(),
+                __reduce__={"args": sequence("tuple", plain(1))},
+            )
+        ),
     )
     yield "root a list", sequence("list") | {"protocol": 2}
-    yield "root a kernel", node("sklearn.gaussian_process.kernels", "RBF", "ObjectNode", content=mapping(a=plain(1)), protocol=2)
+    yield (
+        "root a kernel",
+        node(
+            "sklearn.gaussian_process.kernels", "RBF", "ObjectNode", content=mapping(a=plain(1)), protocol=2
+        ),
+    )
     for protocol in (0, 3, -1, True, "2", None):
         yield f"protocol {protocol!r}", ridge() | {"protocol": protocol}
     deep: Schema = sequence("list")
@@ -244,7 +381,11 @@ def onnx_model(kind: str = "forest") -> Any:
     from sklearn.svm import SVC
 
     X = np.arange(40.0, dtype=np.float32).reshape(20, 2)
-    model = {"forest": RandomForestClassifier(3, random_state=0), "svc": SVC(), "knn": KNeighborsRegressor(2)}[kind]
+    model = {
+        "forest": RandomForestClassifier(3, random_state=0),
+        "svc": SVC(),
+        "knn": KNeighborsRegressor(2),
+    }[kind]
     return to_onnx(model.fit(X, [0, 1] * 10), X[:1], options={"zipmap": False} if kind != "knn" else None)
 
 
@@ -306,20 +447,37 @@ def onnx_files() -> Iterator[tuple[str, bytes]]:
 
     yield "external data in an attribute", changed(external_attribute)
     for operator in ("If", "Loop", "RandomNormal", "ImageDecoder", "Python"):
-        yield f"operator {operator}", changed(
-            lambda model, operator=operator: model.graph.node.append(helper.make_node(operator, ["X"], ["z"]))
+        yield (
+            f"operator {operator}",
+            changed(
+                lambda model, operator=operator: model.graph.node.append(
+                    helper.make_node(operator, ["X"], ["z"])
+                )
+            ),
         )
     for domain in ("com.evil", "com.microsoft.nchwc", "ai.onnx.training", "pkg"):
-        yield f"domain {domain}", changed(
-            lambda model, domain=domain: model.graph.node.append(helper.make_node("Abs", ["X"], ["z"], domain=domain))
+        yield (
+            f"domain {domain}",
+            changed(
+                lambda model, domain=domain: model.graph.node.append(
+                    helper.make_node("Abs", ["X"], ["z"], domain=domain)
+                )
+            ),
         )
-    yield "contrib operator", changed(
-        lambda model: model.graph.node.append(helper.make_node("EPContext", ["X"], ["z"], domain="com.microsoft"))
+    yield (
+        "contrib operator",
+        changed(
+            lambda model: model.graph.node.append(
+                helper.make_node("EPContext", ["X"], ["z"], domain="com.microsoft")
+            )
+        ),
     )
 
     def function(model: Any) -> None:
         model.functions.append(
-            helper.make_function("f", "f", ["x"], ["y"], [helper.make_node("Abs", ["x"], ["y"])], [helper.make_opsetid("", 13)])
+            helper.make_function(
+                "f", "f", ["x"], ["y"], [helper.make_node("Abs", ["x"], ["y"])], [helper.make_opsetid("", 13)]
+            )
         )
 
     yield "function", changed(function)
@@ -328,9 +486,13 @@ def onnx_files() -> Iterator[tuple[str, bytes]]:
 
     def initializer(**options: Any) -> bytes:
         def apply(model: Any) -> None:
-            tensor = onnx.TensorProto(name="w", data_type=options.pop("kind", TensorProto.FLOAT), dims=options.pop("dims"))
+            tensor = onnx.TensorProto(
+                name="w", data_type=options.pop("kind", TensorProto.FLOAT), dims=options.pop("dims")
+            )
             for field, value in options.items():
-                getattr(tensor, field).extend(value) if isinstance(value, list) else setattr(tensor, field, value)
+                getattr(tensor, field).extend(value) if isinstance(value, list) else setattr(
+                    tensor, field, value
+                )
             model.graph.initializer.append(tensor)
 
         return changed(apply)
@@ -344,16 +506,30 @@ def onnx_files() -> Iterator[tuple[str, bytes]]:
     yield "data in two ways", initializer(dims=[1], float_data=[1.0], raw_data=b"\0" * 4)
     yield "texts as raw", initializer(dims=[1], kind=TensorProto.STRING, raw_data=b"\0" * 8)
     yield "unknown type", initializer(dims=[1], kind=99, raw_data=b"\0" * 8)
-    yield "sparse tensor", changed(
-        lambda model: model.graph.sparse_initializer.add(dims=[5], values=helper.make_tensor("v", 1, [1], [1.0]))
+    yield (
+        "sparse tensor",
+        changed(
+            lambda model: model.graph.sparse_initializer.add(
+                dims=[5], values=helper.make_tensor("v", 1, [1], [1.0])
+            )
+        ),
     )
-    yield "name twice", changed(
-        lambda model: model.graph.initializer.extend([helper.make_tensor("w", 1, [1], [1.0])] * 2)
+    yield (
+        "name twice",
+        changed(lambda model: model.graph.initializer.extend([helper.make_tensor("w", 1, [1], [1.0])] * 2)),
     )
     yield "value made twice", changed(lambda model: model.graph.node.append(model.graph.node[-1]))
-    yield "value never made", changed(lambda model: model.graph.node.append(helper.make_node("Abs", ["nope"], ["z"])))
-    yield "used before made", changed(
-        lambda model: model.graph.node.extend([helper.make_node("Abs", ["b"], ["a"]), helper.make_node("Abs", ["a"], ["b"])])
+    yield (
+        "value never made",
+        changed(lambda model: model.graph.node.append(helper.make_node("Abs", ["nope"], ["z"]))),
+    )
+    yield (
+        "used before made",
+        changed(
+            lambda model: model.graph.node.extend(
+                [helper.make_node("Abs", ["b"], ["a"]), helper.make_node("Abs", ["a"], ["b"])]
+            )
+        ),
     )
     yield "no outputs", changed(lambda model: model.graph.ClearField("output"))
     yield "no inputs", changed(lambda model: model.graph.ClearField("input"))
@@ -361,12 +537,17 @@ def onnx_files() -> Iterator[tuple[str, bytes]]:
     yield "no opset", changed(lambda model: model.ClearField("opset_import"))
     yield "opset of the future", changed(lambda model: setattr(model.opset_import[0], "version", 99))
     yield "ir version", changed(lambda model: setattr(model, "ir_version", 99))
-    yield "attribute twice", changed(lambda model: model.graph.node[0].attribute.append(model.graph.node[0].attribute[0]))
+    yield (
+        "attribute twice",
+        changed(lambda model: model.graph.node[0].attribute.append(model.graph.node[0].attribute[0])),
+    )
 
     def deep(model: Any) -> None:
         graph = helper.make_graph([helper.make_node("Abs", ["x"], ["y"])], "g", [], [])
         for _ in range(10):
-            graph = helper.make_graph([helper.make_node("Scan", ["X"], ["y"], body=graph, num_scan_inputs=1)], "g", [], [])
+            graph = helper.make_graph(
+                [helper.make_node("Scan", ["X"], ["y"], body=graph, num_scan_inputs=1)], "g", [], []
+            )
         model.graph.node.append(helper.make_node("Scan", ["X"], ["z"], body=graph, num_scan_inputs=1))
 
     yield "deep graphs", changed(deep)

@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Pickle and joblib files that must not pass. Payloads would create one marker file and nothing else."""
 
 from __future__ import annotations
@@ -16,8 +17,35 @@ import numpy as np
 
 from tests.support import pickle_assembler as asm
 from tests.support.pickle_assembler import (
-    APPEND, APPENDS, BUILD, DUP, EMPTY_DICT, EMPTY_LIST, EMPTY_TUPLE, MARK, MEMOIZE, NEWOBJ, NONE, OBJ, POP, REDUCE,
-    SETITEM, STOP, call, dct, integer, line_global, lst, new, proto, ridge, short_text, stack_global, stream, text, tup,
+    APPEND,
+    APPENDS,
+    BUILD,
+    DUP,
+    EMPTY_DICT,
+    EMPTY_LIST,
+    EMPTY_TUPLE,
+    MARK,
+    MEMOIZE,
+    NEWOBJ,
+    NONE,
+    OBJ,
+    POP,
+    REDUCE,
+    SETITEM,
+    STOP,
+    call,
+    dct,
+    integer,
+    line_global,
+    lst,
+    new,
+    proto,
+    ridge,
+    short_text,
+    stack_global,
+    stream,
+    text,
+    tup,
 )  # fmt: skip
 
 GADGETS = [
@@ -87,7 +115,10 @@ def opcode_families(marker: str) -> Iterator[tuple[str, bytes]]:
     yield "obj", proto(2) + MARK + system + sleep + OBJ + STOP
     yield "newobj", stream(system + tup(sleep) + NEWOBJ)
     yield "newobj_ex", stream(system + tup(sleep) + EMPTY_DICT + b"\x92")
-    yield "newobj_ex allowed", stream(stack_global("sklearn.linear_model._ridge", "Ridge") + EMPTY_TUPLE + EMPTY_DICT + b"\x92")
+    yield (
+        "newobj_ex allowed",
+        stream(stack_global("sklearn.linear_model._ridge", "Ridge") + EMPTY_TUPLE + EMPTY_DICT + b"\x92"),
+    )
     for name, code in (("ext1", b"\x82\x01"), ("ext2", b"\x83\x01\x00"), ("ext4", b"\x84\x01\x00\x00\x00")):
         yield name, stream(code + tup(sleep) + REDUCE)
         yield f"{name} value", stream(ridge(coef_=code))
@@ -99,8 +130,19 @@ def opcode_families(marker: str) -> Iterator[tuple[str, bytes]]:
     yield "string opcode", stream(ridge(coef_=b"S'touch'\n"), 2)
     yield "binstring opcode", stream(ridge(coef_=b"T\x01\x00\x00\x00x"), 2)
     yield "memo call", stream(system + MEMOIZE + POP + b"h\x00" + tup(sleep) + REDUCE)
-    yield "swapped by put", stream(
-        line_global("numpy", "dtype") + b"q\x00" + POP + system + b"q\x00" + POP + b"h\x00" + tup(sleep) + REDUCE
+    yield (
+        "swapped by put",
+        stream(
+            line_global("numpy", "dtype")
+            + b"q\x00"
+            + POP
+            + system
+            + b"q\x00"
+            + POP
+            + b"h\x00"
+            + tup(sleep)
+            + REDUCE
+        ),
     )
     yield "call of an instance", stream(ridge() + tup(sleep) + REDUCE)
     yield "call of a call", stream(call(call(stack_global("builtins", "slice"), NONE, NONE, NONE), sleep))
@@ -110,26 +152,42 @@ def opcode_families(marker: str) -> Iterator[tuple[str, bytes]]:
     yield "name with nul", stream(call(stack_global("os\0", "system"), sleep))
     yield "name with blanks", stream(call(stack_global("os ", " system"), sleep))
     yield "module as bytes", stream(asm.blob(b"os") + text("system") + b"\x93" + tup(sleep) + REDUCE)
-    yield "computed name", stream(
-        call(line_global("_codecs", "encode"), text("os"), text("latin1")) + text("system") + b"\x93" + tup(sleep) + REDUCE
+    yield (
+        "computed name",
+        stream(
+            call(line_global("_codecs", "encode"), text("os"), text("latin1"))
+            + text("system")
+            + b"\x93"
+            + tup(sleep)
+            + REDUCE
+        ),
     )
     yield "arguments no tuple", stream(stack_global("numpy", "dtype") + lst(text("f8")) + REDUCE)
     yield "second stream", stream(ridge()) + stream(call(system, sleep))
     yield "after pop", stream(call(system, sleep) + POP + ridge())
     yield "in a popped mark", stream(MARK + call(system, sleep) + b"1" + ridge())
-    yield "in a frame", proto(4) + b"\x95" + struct.pack("<Q", len(call(system, sleep)) + 1) + call(system, sleep) + STOP
+    yield (
+        "in a frame",
+        proto(4) + b"\x95" + struct.pack("<Q", len(call(system, sleep)) + 1) + call(system, sleep) + STOP,
+    )
 
 
 def misuse(marker: str) -> Iterator[tuple[str, bytes]]:
     """Allowed globals, used as no model uses them."""
-    system, sleep = line_global("os", "system"), payload(marker)
-    ndarray, reconstruct = stack_global("numpy", "ndarray"), stack_global("numpy._core.multiarray", "_reconstruct")
+    system = line_global("os", "system")
+    ndarray, reconstruct = (
+        stack_global("numpy", "ndarray"),
+        stack_global("numpy._core.multiarray", "_reconstruct"),
+    )
     ridge_class = stack_global("sklearn.linear_model._ridge", "Ridge")
     yield "class called", stream(call(ridge_class))
     yield "class as value", stream(ridge(coef_=ridge_class))
     yield "class in a tuple as value", stream(ridge(coef_=tup(ridge_class)))
     yield "function created", stream(stack_global("_codecs", "encode") + EMPTY_TUPLE + NEWOBJ)
-    yield "value called", stream(call(stack_global("sklearn.metrics._classification", "accuracy_score"), lst(), lst()))
+    yield (
+        "value called",
+        stream(call(stack_global("sklearn.metrics._classification", "accuracy_score"), lst(), lst())),
+    )
     yield "check_array called", stream(call(stack_global("sklearn.utils.validation", "check_array"), lst()))
     yield "log called", stream(call(stack_global("numpy", "log"), integer(3)))
     yield "newobj arguments", stream(ridge_class + tup(integer(1)) + NEWOBJ)
@@ -149,9 +207,15 @@ def misuse(marker: str) -> Iterator[tuple[str, bytes]]:
             stack_global("sklearn.linear_model._ridge", "Ridge") + EMPTY_TUPLE + NEWOBJ + EMPTY_DICT + text(key)
             + stack_global("numpy", "log") + SETITEM + BUILD
         )  # fmt: skip
-    yield "state key no text", stream(new("sklearn.linear_model._ridge", "Ridge", EMPTY_DICT + integer(1) + NONE + SETITEM))
-    yield "state a tuple of slots", stream(
-        new("sklearn.linear_model._ridge", "Ridge", tup(NONE, dct(predict=stack_global("numpy", "log"))))
+    yield (
+        "state key no text",
+        stream(new("sklearn.linear_model._ridge", "Ridge", EMPTY_DICT + integer(1) + NONE + SETITEM)),
+    )
+    yield (
+        "state a tuple of slots",
+        stream(
+            new("sklearn.linear_model._ridge", "Ridge", tup(NONE, dct(predict=stack_global("numpy", "log"))))
+        ),
     )
     yield "state a list", stream(new("sklearn.linear_model._ridge", "Ridge", lst()))
     yield "state twice", stream(ridge() + dct(a=NONE) + BUILD)
@@ -173,66 +237,177 @@ def misuse(marker: str) -> Iterator[tuple[str, bytes]]:
               + tup(stack_global("numpy", "log"), EMPTY_TUPLE, EMPTY_DICT, NONE) + BUILD)
     )  # fmt: skip
     check = stack_global("sklearn.utils.validation", "check_array")
-    yield "partial with arguments", stream(
-        ridge(coef_=call(partial, check) + tup(check, tup(text("x")), EMPTY_DICT, NONE) + BUILD)
+    yield (
+        "partial with arguments",
+        stream(ridge(coef_=call(partial, check) + tup(check, tup(text("x")), EMPTY_DICT, NONE) + BUILD)),
     )
     for function in ("load", "ndarray"):
-        yield f"getattr of numpy.{function}", stream(
-            call(stack_global("builtins", "getattr"), stack_global("numpy", function), text("_entropy"))
+        yield (
+            f"getattr of numpy.{function}",
+            stream(
+                call(stack_global("builtins", "getattr"), stack_global("numpy", function), text("_entropy"))
+            ),
         )
-    yield "getattr of an estimator", stream(ridge(coef_=call(stack_global("builtins", "getattr"), ridge(), text("fit"))))
+    yield (
+        "getattr of an estimator",
+        stream(ridge(coef_=call(stack_global("builtins", "getattr"), ridge(), text("fit")))),
+    )
     randint = new("scipy.stats._discrete_distns", "randint_gen")
-    yield "getattr of other name", stream(ridge(coef_=call(stack_global("builtins", "getattr"), randint, text("rvs"))))
-    yield "vectorize of log", stream(ridge(coef_=new("numpy", "vectorize", dct(pyfunc=stack_global("numpy", "log")))))
+    yield (
+        "getattr of other name",
+        stream(ridge(coef_=call(stack_global("builtins", "getattr"), randint, text("rvs")))),
+    )
+    yield (
+        "vectorize of log",
+        stream(ridge(coef_=new("numpy", "vectorize", dct(pyfunc=stack_global("numpy", "log"))))),
+    )
     yield "vectorize without function", stream(ridge(coef_=new("numpy", "vectorize", dct(cache=NONE))))
     yield "distribution template", stream(
         ridge(coef_=new("scipy.stats._continuous_distns", "norm_gen",
                         dct(_parse_arg_template=text(f"\ndef _parse_args(self): pass\nimport os; os.system('touch {marker}')\n" + "#" * 200))))
     )  # fmt: skip
-    yield "distribution short template", stream(
-        ridge(coef_=new("scipy.stats._continuous_distns", "norm_gen", dct(_parse_arg_template=text("import os"))))
+    yield (
+        "distribution short template",
+        stream(
+            ridge(
+                coef_=new(
+                    "scipy.stats._continuous_distns", "norm_gen", dct(_parse_arg_template=text("import os"))
+                )
+            )
+        ),
     )
-    yield "distribution without template", stream(ridge(coef_=new("scipy.stats._continuous_distns", "norm_gen", dct(a=NONE))))
-    yield "distribution other template", stream(
-        ridge(coef_=new("scipy.stats._continuous_distns", "norm_gen", dct(_parse_arg_template=text(_template()))))
+    yield (
+        "distribution without template",
+        stream(ridge(coef_=new("scipy.stats._continuous_distns", "norm_gen", dct(a=NONE)))),
     )
-    yield "files of a vectorizer", stream(
-        new("sklearn.feature_extraction.text", "CountVectorizer", dct(input=text("filename")))
+    yield (
+        "distribution other template",
+        stream(
+            ridge(
+                coef_=new(
+                    "scipy.stats._continuous_distns", "norm_gen", dct(_parse_arg_template=text(_template()))
+                )
+            )
+        ),
     )
-    yield "_reconstruct of another class", stream(ridge(coef_=call(reconstruct, ridge_class, tup(integer(0)), asm.blob(b"b"))))
-    yield "_reconstruct of a shape", stream(ridge(coef_=call(reconstruct, ndarray, tup(integer(10**9)), asm.blob(b"b"))))
-    yield "_reconstruct of objects", stream(ridge(coef_=call(reconstruct, ndarray, tup(integer(0)), asm.blob(b"O"))))
+    yield (
+        "files of a vectorizer",
+        stream(new("sklearn.feature_extraction.text", "CountVectorizer", dct(input=text("filename")))),
+    )
+    yield (
+        "_reconstruct of another class",
+        stream(ridge(coef_=call(reconstruct, ridge_class, tup(integer(0)), asm.blob(b"b")))),
+    )
+    yield (
+        "_reconstruct of a shape",
+        stream(ridge(coef_=call(reconstruct, ndarray, tup(integer(10**9)), asm.blob(b"b")))),
+    )
+    yield (
+        "_reconstruct of objects",
+        stream(ridge(coef_=call(reconstruct, ndarray, tup(integer(0)), asm.blob(b"O")))),
+    )
     yield "bytes of a number", stream(ridge(coef_=call(stack_global("builtins", "bytes"), integer(10**10))))
-    yield "bytearray of a number", stream(ridge(coef_=call(stack_global("builtins", "bytearray"), integer(10**10))))
-    yield "wide range", stream(ridge(coef_=call(stack_global("builtins", "range"), integer(0), integer(10**9), integer(1))))
-    yield "encode other codec", stream(ridge(coef_=call(stack_global("_codecs", "encode"), text("x"), text("zip"))))
-    yield "encode idna bomb", stream(ridge(coef_=call(stack_global("_codecs", "encode"), text("ü" * 300), text("idna"))))
+    yield (
+        "bytearray of a number",
+        stream(ridge(coef_=call(stack_global("builtins", "bytearray"), integer(10**10)))),
+    )
+    yield (
+        "wide range",
+        stream(ridge(coef_=call(stack_global("builtins", "range"), integer(0), integer(10**9), integer(1)))),
+    )
+    yield (
+        "encode other codec",
+        stream(ridge(coef_=call(stack_global("_codecs", "encode"), text("x"), text("zip")))),
+    )
+    yield (
+        "encode idna bomb",
+        stream(ridge(coef_=call(stack_global("_codecs", "encode"), text("ü" * 300), text("idna")))),
+    )
     yield "complex of text", stream(ridge(coef_=call(stack_global("builtins", "complex"), text("1" * 500))))
     yield "set of a set", stream(ridge(coef_=call(stack_global("builtins", "set"), text("abc"))))
-    yield "slice of objects", stream(ridge(coef_=call(stack_global("builtins", "slice"), ridge(), NONE, NONE)))
-    yield "reconstructor of object", stream(
-        call(stack_global("copyreg", "_reconstructor"), stack_global("builtins", "object"), stack_global("builtins", "object"), NONE)
+    yield (
+        "slice of objects",
+        stream(ridge(coef_=call(stack_global("builtins", "slice"), ridge(), NONE, NONE))),
     )
-    yield "reconstructor of system", stream(call(stack_global("copyreg", "_reconstructor"), system, stack_global("builtins", "object"), NONE))
-    yield "reconstructor with base", stream(
-        call(stack_global("copyreg", "_reconstructor"), ridge_class, stack_global("builtins", "str"), text("x"))
+    yield (
+        "reconstructor of object",
+        stream(
+            call(
+                stack_global("copyreg", "_reconstructor"),
+                stack_global("builtins", "object"),
+                stack_global("builtins", "object"),
+                NONE,
+            )
+        ),
+    )
+    yield (
+        "reconstructor of system",
+        stream(
+            call(stack_global("copyreg", "_reconstructor"), system, stack_global("builtins", "object"), NONE)
+        ),
+    )
+    yield (
+        "reconstructor with base",
+        stream(
+            call(
+                stack_global("copyreg", "_reconstructor"),
+                ridge_class,
+                stack_global("builtins", "str"),
+                text("x"),
+            )
+        ),
     )
     yield "cython unpickle of another class", stream(
         ridge(coef_=call(stack_global("sklearn._loss._loss", "__pyx_unpickle_CyHuberLoss"),
                          stack_global("sklearn._loss._loss", "CyPinballLoss"), integer(1), NONE))
     )  # fmt: skip
-    yield "newObj of another class", stream(
-        ridge(coef_=call(stack_global("sklearn.neighbors._kd_tree", "newObj"), stack_global("sklearn.neighbors._ball_tree", "BallTree")))
+    yield (
+        "newObj of another class",
+        stream(
+            ridge(
+                coef_=call(
+                    stack_global("sklearn.neighbors._kd_tree", "newObj"),
+                    stack_global("sklearn.neighbors._ball_tree", "BallTree"),
+                )
+            )
+        ),
     )
-    yield "tree without classes", stream(ridge(coef_=call(stack_global("sklearn.tree._tree", "Tree"), integer(3), NONE, integer(1))))
-    yield "bit generator", stream(ridge(coef_=call(stack_global("numpy.random._pickle", "__bit_generator_ctor"), text("seed"))))
-    yield "generator of a class", stream(
-        ridge(coef_=call(stack_global("numpy.random._pickle", "__generator_ctor"), stack_global("numpy", "float64")))
+    yield (
+        "tree without classes",
+        stream(ridge(coef_=call(stack_global("sklearn.tree._tree", "Tree"), integer(3), NONE, integer(1)))),
     )
-    yield "index of a class", stream(
-        ridge(coef_=call(stack_global("pandas.core.indexes.base", "_new_Index"), stack_global("pandas", "Categorical"), EMPTY_DICT))
+    yield (
+        "bit generator",
+        stream(ridge(coef_=call(stack_global("numpy.random._pickle", "__bit_generator_ctor"), text("seed")))),
     )
-    yield "default factory", stream(ridge(coef_=call(stack_global("collections", "defaultdict"), stack_global("numpy", "ndarray"))))
+    yield (
+        "generator of a class",
+        stream(
+            ridge(
+                coef_=call(
+                    stack_global("numpy.random._pickle", "__generator_ctor"), stack_global("numpy", "float64")
+                )
+            )
+        ),
+    )
+    yield (
+        "index of a class",
+        stream(
+            ridge(
+                coef_=call(
+                    stack_global("pandas.core.indexes.base", "_new_Index"),
+                    stack_global("pandas", "Categorical"),
+                    EMPTY_DICT,
+                )
+            )
+        ),
+    )
+    yield (
+        "default factory",
+        stream(
+            ridge(coef_=call(stack_global("collections", "defaultdict"), stack_global("numpy", "ndarray")))
+        ),
+    )
     yield "lightgbm handle", stream(ridge(coef_=new("lightgbm.basic", "Booster", dct(_handle=integer(4096)))))
     yield "xgboost handle", stream(ridge(coef_=new("xgboost.core", "Booster", dct(handle=integer(4096)))))
     for name, root in (
@@ -254,7 +429,10 @@ def _template() -> str:
 def arrays() -> Iterator[tuple[str, bytes]]:
     """numpy's own state, lied about."""
     reconstruct = call(
-        stack_global("numpy._core.multiarray", "_reconstruct"), stack_global("numpy", "ndarray"), tup(integer(0)), asm.blob(b"b")
+        stack_global("numpy._core.multiarray", "_reconstruct"),
+        stack_global("numpy", "ndarray"),
+        tup(integer(0)),
+        asm.blob(b"b"),
     )
 
     def dtype(code: str, *state: bytes) -> bytes:
@@ -275,37 +453,137 @@ def arrays() -> Iterator[tuple[str, bytes]]:
     yield "negative shape", array(tup(integer(-1)), double, asm.blob(b"\0" * 8))
     yield "shape of text", array(tup(text("4")), double, asm.blob(b"\0" * 8))
     yield "many dimensions", array(tup(*[integer(1)] * 65), double, asm.blob(b"\0" * 8))
-    yield "objects from bytes", array(tup(integer(1)), dtype("O8", integer(3), text("|"), NONE, NONE, NONE, minus, minus, integer(63)), asm.blob(b"A" * 8))
-    yield "objects too few", array(tup(integer(3)), dtype("O8", integer(3), text("|"), NONE, NONE, NONE, minus, minus, integer(63)), lst(NONE))
-    yield "hidden objects", array(tup(integer(1)), dtype("O8", integer(3), text("|"), NONE, NONE, NONE, minus, minus, zero), asm.blob(b"A" * 8))
-    yield "numbers marked as objects", array(tup(integer(1)), dtype("f8", integer(3), text("<"), NONE, NONE, NONE, minus, minus, integer(63)), asm.blob(b"A" * 8))
+    yield (
+        "objects from bytes",
+        array(
+            tup(integer(1)),
+            dtype("O8", integer(3), text("|"), NONE, NONE, NONE, minus, minus, integer(63)),
+            asm.blob(b"A" * 8),
+        ),
+    )
+    yield (
+        "objects too few",
+        array(
+            tup(integer(3)),
+            dtype("O8", integer(3), text("|"), NONE, NONE, NONE, minus, minus, integer(63)),
+            lst(NONE),
+        ),
+    )
+    yield (
+        "hidden objects",
+        array(
+            tup(integer(1)),
+            dtype("O8", integer(3), text("|"), NONE, NONE, NONE, minus, minus, zero),
+            asm.blob(b"A" * 8),
+        ),
+    )
+    yield (
+        "numbers marked as objects",
+        array(
+            tup(integer(1)),
+            dtype("f8", integer(3), text("<"), NONE, NONE, NONE, minus, minus, integer(63)),
+            asm.blob(b"A" * 8),
+        ),
+    )
     yield "state no tuple", stream(ridge(coef_=reconstruct + EMPTY_DICT + BUILD))
-    yield "field outside", array(
-        tup(integer(1)),
-        dtype("V8", integer(3), text("|"), NONE, tup(text("a")), dct(a=tup(double, integer(4))), integer(8), integer(1), integer(16)),
-        asm.blob(b"A" * 8),
+    yield (
+        "field outside",
+        array(
+            tup(integer(1)),
+            dtype(
+                "V8",
+                integer(3),
+                text("|"),
+                NONE,
+                tup(text("a")),
+                dct(a=tup(double, integer(4))),
+                integer(8),
+                integer(1),
+                integer(16),
+            ),
+            asm.blob(b"A" * 8),
+        ),
     )
-    yield "field of objects", array(
-        tup(integer(1)),
-        dtype("V8", integer(3), text("|"), NONE, tup(text("a")), dct(a=tup(dtype("O8"), zero)), integer(8), integer(1), integer(27)),
-        asm.blob(b"A" * 8),
+    yield (
+        "field of objects",
+        array(
+            tup(integer(1)),
+            dtype(
+                "V8",
+                integer(3),
+                text("|"),
+                NONE,
+                tup(text("a")),
+                dct(a=tup(dtype("O8"), zero)),
+                integer(8),
+                integer(1),
+                integer(27),
+            ),
+            asm.blob(b"A" * 8),
+        ),
     )
-    yield "two sizes", array(tup(integer(1)), dtype("f8", integer(3), text("<"), NONE, NONE, NONE, integer(800), integer(1), zero), asm.blob(b"A" * 8))
-    yield "subarray", array(tup(integer(1)), dtype("V8", integer(3), text("|"), tup(double, tup(integer(10**6))), NONE, NONE, integer(8), integer(1), zero), asm.blob(b"A" * 8))
-    yield "type metadata", array(tup(integer(1)), dtype("f8", integer(4), *simple[1:], dct(a=NONE)), asm.blob(b"A" * 8))
+    yield (
+        "two sizes",
+        array(
+            tup(integer(1)),
+            dtype("f8", integer(3), text("<"), NONE, NONE, NONE, integer(800), integer(1), zero),
+            asm.blob(b"A" * 8),
+        ),
+    )
+    yield (
+        "subarray",
+        array(
+            tup(integer(1)),
+            dtype(
+                "V8",
+                integer(3),
+                text("|"),
+                tup(double, tup(integer(10**6))),
+                NONE,
+                NONE,
+                integer(8),
+                integer(1),
+                zero,
+            ),
+            asm.blob(b"A" * 8),
+        ),
+    )
+    yield (
+        "type metadata",
+        array(tup(integer(1)), dtype("f8", integer(4), *simple[1:], dct(a=NONE)), asm.blob(b"A" * 8)),
+    )
     yield "type code", array(tup(integer(1)), dtype("f8,f8"), asm.blob(b"A" * 16))
-    yield "type by evaluation", array(tup(integer(1)), dtype("{'names':['a'],'formats':['O']}"), asm.blob(b"A" * 8))
+    yield (
+        "type by evaluation",
+        array(tup(integer(1)), dtype("{'names':['a'],'formats':['O']}"), asm.blob(b"A" * 8)),
+    )
     yield "endless type", array(tup(integer(1)), dtype("V999999"), asm.blob(b"A" * 8))
     yield "type built twice", array(tup(integer(1)), double + tup(*simple) + BUILD, asm.blob(b"A" * 8))
     yield "type built after use", stream(
         ridge(coef_=reconstruct + tup(integer(1), tup(integer(1)), dtype("V8") + b"q\x07", asm.FALSE, asm.blob(b"A" * 8)) + BUILD)
         + b"h\x07" + tup(integer(3), text("|"), NONE, tup(text("a")), dct(a=tup(dtype("i8"), zero)), integer(8), integer(1), integer(16)) + BUILD + POP
     )  # fmt: skip
-    yield "scalar of objects", stream(ridge(coef_=call(stack_global("numpy._core.multiarray", "scalar"), dtype("O8"), asm.blob(b"A" * 8))))
-    yield "scalar too short", stream(ridge(coef_=call(stack_global("numpy._core.multiarray", "scalar"), double, asm.blob(b"A"))))
+    yield (
+        "scalar of objects",
+        stream(
+            ridge(
+                coef_=call(stack_global("numpy._core.multiarray", "scalar"), dtype("O8"), asm.blob(b"A" * 8))
+            )
+        ),
+    )
+    yield (
+        "scalar too short",
+        stream(ridge(coef_=call(stack_global("numpy._core.multiarray", "scalar"), double, asm.blob(b"A")))),
+    )
     frombuffer = stack_global("numpy._core.numeric", "_frombuffer")
-    yield "buffer too short", stream(ridge(coef_=call(frombuffer, asm.blob(b"A" * 8), double, tup(integer(9)), text("C"))), 5)
-    yield "buffer of objects", stream(ridge(coef_=call(frombuffer, asm.blob(b"A" * 8), dtype("O8"), tup(integer(1)), text("C"))), 5)
+    yield (
+        "buffer too short",
+        stream(ridge(coef_=call(frombuffer, asm.blob(b"A" * 8), double, tup(integer(9)), text("C"))), 5),
+    )
+    yield (
+        "buffer of objects",
+        stream(ridge(coef_=call(frombuffer, asm.blob(b"A" * 8), dtype("O8"), tup(integer(1)), text("C"))), 5),
+    )
 
 
 def bombs() -> Iterator[tuple[str, bytes]]:
@@ -358,7 +636,10 @@ def broken() -> Iterator[tuple[str, bytes]]:
     yield "bad number", b"I0x10\n."
     yield "bad long", b"L10\n."
     yield "bad float", b"Fone\n."
-    yield "frame in frame", proto(4) + b"\x95" + struct.pack("<Q", 20) + b"\x95" + struct.pack("<Q", 2) + NONE + STOP
+    yield (
+        "frame in frame",
+        proto(4) + b"\x95" + struct.pack("<Q", 20) + b"\x95" + struct.pack("<Q", 2) + NONE + STOP,
+    )
     body = short_text("x" * 50)
     yield "value over frame end", proto(4) + b"\x95" + struct.pack("<Q", 10) + body + STOP
     yield "stop within frame", proto(4) + b"\x95" + struct.pack("<Q", 100) + ridge() + STOP + b" " * 200
@@ -420,7 +701,9 @@ def joblib_streams(marker: str) -> Iterator[tuple[str, bytes]]:
     """What joblib writes between the opcodes, abused."""
     attack = stream(call(line_global("os", "system"), payload(marker)))
 
-    def wrapper(shape: bytes = tup(integer(1)), code: str = "f8", extra: dict[str, bytes] | None = None) -> bytes:
+    def wrapper(
+        shape: bytes = tup(integer(1)), code: str = "f8", extra: dict[str, bytes] | None = None
+    ) -> bytes:
         kind = "<" if code != "O8" else "|"
         flags = integer(63 if code == "O8" else 0)
         dtype = call(stack_global("numpy", "dtype"), text(code), asm.FALSE, asm.TRUE) + tup(
@@ -432,7 +715,13 @@ def joblib_streams(marker: str) -> Iterator[tuple[str, bytes]]:
 
     def around(wrapped: bytes, data: bytes) -> bytes:
         """An estimator whose `coef_` is the wrapped array."""
-        head = proto(3) + stack_global("sklearn.linear_model._ridge", "Ridge") + EMPTY_TUPLE + NEWOBJ + EMPTY_DICT
+        head = (
+            proto(3)
+            + stack_global("sklearn.linear_model._ridge", "Ridge")
+            + EMPTY_TUPLE
+            + NEWOBJ
+            + EMPTY_DICT
+        )
         return head + text("coef_") + wrapped + data + SETITEM + BUILD + STOP
 
     yield "nested attack", around(wrapper(code="O8"), attack)
@@ -451,8 +740,14 @@ def joblib_streams(marker: str) -> Iterator[tuple[str, bytes]]:
     body = wrapper()
     framed = proto(4) + b"\x95" + struct.pack("<Q", len(body) + 5) + body + b"\0" * 8 + STOP
     yield "array inside a frame", framed
-    yield "old wrapper", stream(new("joblib.numpy_pickle", "NDArrayWrapper", dct(filename=text("/etc/passwd"))))
-    yield "old wrapper, compat", stream(new("joblib.numpy_pickle_compat", "NDArrayWrapper", dct(filename=text("x.npy"))))
+    yield (
+        "old wrapper",
+        stream(new("joblib.numpy_pickle", "NDArrayWrapper", dct(filename=text("/etc/passwd")))),
+    )
+    yield (
+        "old wrapper, compat",
+        stream(new("joblib.numpy_pickle_compat", "NDArrayWrapper", dct(filename=text("x.npy")))),
+    )
     yield "old compressed form", b"ZF" + b"0x10               " + zlib.compress(attack)
     yield "wrapper as root", proto(3) + wrapper() + b"\0" * 8 + STOP
     yield "wrapper as a value", stream(ridge(coef_=new("joblib.numpy_pickle", "NumpyArrayWrapper")))

@@ -5,7 +5,16 @@ from __future__ import annotations
 import struct
 from typing import Any
 
-MARK, STOP, REDUCE, BUILD, TUPLE, EMPTY_TUPLE, EMPTY_DICT, EMPTY_LIST = b"(", b".", b"R", b"b", b"t", b")", b"}", b"]"
+MARK, STOP, REDUCE, BUILD, TUPLE, EMPTY_TUPLE, EMPTY_DICT, EMPTY_LIST = (
+    b"(",
+    b".",
+    b"R",
+    b"b",
+    b"t",
+    b")",
+    b"}",
+    b"]",
+)
 SETITEM, SETITEMS, APPEND, APPENDS, NEWOBJ, OBJ, DUP, POP = b"s", b"u", b"a", b"e", b"\x81", b"o", b"2", b"0"
 NONE, TRUE, FALSE, MEMOIZE, STACK_GLOBAL = b"N", b"\x88", b"\x89", b"\x94", b"\x93"
 

@@ -1,6 +1,7 @@
 """Writes `allowlist_methods_data.py`: what every allowed class can do, so that a state cannot replace it.
 
-Run with the newest scikit-learn that is served: `python -m tools.intake.methods`. The gate itself imports none of
+Run with the newest scikit-learn that is served: `python -m tools.intake.methods`. The gate itself imports
+none of
 the libraries, hence the table.
 """
 
@@ -13,7 +14,7 @@ from pathlib import Path
 from modelyard.intake import allowlist
 
 TARGET = Path(__file__).parents[2] / "layers/core/python/modelyard/intake/allowlist_methods_data.py"
-HEAD = '''"""Written by `python -m tools.intake.methods`: the methods of every allowed class, its own and whose it inherits.
+HEAD = '''"""Written by `python -m tools.intake.methods`: the methods of the allowed classes.
 
 One line per class: `module.Class < bases: methods`.
 """
@@ -23,7 +24,9 @@ TABLE = """\\
 
 
 def own_methods(cls: type) -> list[str]:
-    """Names in the class body that an instance attribute would replace: functions, descriptors without `__set__`."""
+    """Names in the class body that an instance attribute would replace: functions, descriptors without
+    `__set__`.
+    """
     return sorted(
         name
         for name, member in vars(cls).items()

@@ -12,8 +12,9 @@ from modelyard.intake.verdict import Limits
 from tests.support.honest_models import all_models, write_all
 
 EVERY_FORMAT = (
-    "LogisticRegression", "RandomForestRegressor", "GradientBoostingClassifier", "KNeighborsClassifier", "Ridge",
-    "frame_forest", "text_tfidf", "random_search", "hist_multi", "mlp_sgd_state", "lgbm_classifier", "xgb_classifier",
+    "LogisticRegression", "RandomForestRegressor", "GradientBoostingClassifier", "KNeighborsClassifier",
+    "Ridge", "frame_forest", "text_tfidf", "random_search", "hist_multi", "mlp_sgd_state", "lgbm_classifier",
+    "xgb_classifier",
 )  # fmt: skip
 
 

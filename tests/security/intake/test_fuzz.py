@@ -1,6 +1,7 @@
 """Mutated honest files: the gate neither crashes nor hangs, and never lets a changed global through.
 
-The suite spends seconds; `MODELYARD_FUZZ_SECONDS=600 pytest tests/security/intake/test_fuzz.py` spends ten minutes.
+The suite spends seconds; `MODELYARD_FUZZ_SECONDS=600 pytest tests/security/intake/test_fuzz.py` spends ten
+minutes.
 """
 
 from __future__ import annotations
@@ -26,7 +27,24 @@ from modelyard.intake.verdict import Limits, Refused
 from tests.support.hostile_archives import honest_skops, onnx_model, pack
 
 SECONDS = float(os.environ.get("MODELYARD_FUZZ_SECONDS", "3"))
-INTERESTING = (b"\x00", b"\xff", b"R", b"\x81", b"\x93", b"b", b"c", b"i", b"o", b"2", b"Q", b"\x82", b"\x95", b".", b"(", b"0")
+INTERESTING = (
+    b"\x00",
+    b"\xff",
+    b"R",
+    b"\x81",
+    b"\x93",
+    b"b",
+    b"c",
+    b"i",
+    b"o",
+    b"2",
+    b"Q",
+    b"\x82",
+    b"\x95",
+    b".",
+    b"(",
+    b"0",
+)
 WORDS = (b"os", b"system", b"builtins", b"eval", b"posix", b"subprocess", b"load", b"getattr", b"numpy.load")
 
 
@@ -80,7 +98,9 @@ def mutate(data: bytes, chance: random.Random, words: list[bytes]) -> bytes:
             source = chance.randrange(len(result) + 1)
             result[at:at] = result[source : source + chance.choice((1, 4, 16, 64, 256))]
         elif kind == 5:
-            result[at : at + 4] = chance.choice((b"\xff\xff\xff\xff", b"\x00\x00\x00\x00", b"\xff\xff\xff\x7f"))
+            result[at : at + 4] = chance.choice(
+                (b"\xff\xff\xff\xff", b"\x00\x00\x00\x00", b"\xff\xff\xff\x7f")
+            )
         elif kind == 6:
             found = result.find(chance.choice(words))
             if found >= 0:
@@ -104,7 +124,14 @@ def wrapped(name: str, data: bytes) -> tuple[bytes, Callable[[bytes], bytes]]:
 
 def known(path: str) -> bool:
     module, _, name = path.rpartition(".")
-    tables = (allowlist.CALL, allowlist.NEW, allowlist.VALUE, allowlist.BASE, allowlist.MEMMAP, allowlist.SKOPS)
+    tables = (
+        allowlist.CALL,
+        allowlist.NEW,
+        allowlist.VALUE,
+        allowlist.BASE,
+        allowlist.MEMMAP,
+        allowlist.SKOPS,
+    )
     return any(allowlist.has(table, module, name) for table in tables)
 
 

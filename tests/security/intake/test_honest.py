@@ -15,8 +15,8 @@ from modelyard.intake.loading import load
 from modelyard.intake.onnx_gate import check
 from modelyard.intake.verdict import Limits, Refused
 
-from tests.support.hostile_archives import onnx_model
 from tests.support.honest_models import TEXTS, data, frame
+from tests.support.hostile_archives import onnx_model
 
 UNSERVED = {"no_predict"}  # clusterings and manifolds that can only be fitted
 
@@ -29,8 +29,12 @@ def test_the_gate_accepts_every_honest_file(honest_files: list[Path], limits: Li
         except Refused as error:
             refused.append((path.name, error.rule, error.detail))
             continue
-        assert report.format == {"pkl": "pickle"}.get(path.suffix[1:], path.suffix[1:]) or ".gzip.pkl" in path.name or (
-            report.format == "pickle" and path.suffix == ".joblib"  # a model without arrays
+        assert (
+            report.format == {"pkl": "pickle"}.get(path.suffix[1:], path.suffix[1:])
+            or ".gzip.pkl" in path.name
+            or (
+                report.format == "pickle" and path.suffix == ".joblib"  # a model without arrays
+            )
         )
         assert report.estimator is not None
         assert report.sklearn_version or "lgbm" in path.name or "xgb" in path.name
@@ -50,7 +54,15 @@ def test_every_honest_file_loads_and_is_sound(honest_files: list[Path], limits: 
 
 
 @pytest.mark.parametrize(
-    "name", ["LogisticRegression", "RandomForestRegressor", "KNeighborsClassifier", "frame_forest", "text_tfidf", "hist_multi"]
+    "name",
+    [
+        "LogisticRegression",
+        "RandomForestRegressor",
+        "KNeighborsClassifier",
+        "frame_forest",
+        "text_tfidf",
+        "hist_multi",
+    ],
 )
 def test_a_loaded_model_predicts_as_the_saved_one(
     name: str, models: dict[str, Any], honest_files: list[Path], limits: Limits
@@ -112,7 +124,9 @@ def test_functions_are_for_our_own_compiler_only(limits: Limits) -> None:
 
     model = onnx_model()
     body = [helper.make_node("Abs", ["x"], ["y"])]
-    model.functions.append(helper.make_function("mine", "f", ["x"], ["y"], body, [helper.make_opsetid("", 13)]))
+    model.functions.append(
+        helper.make_function("mine", "f", ["x"], ["y"], body, [helper.make_opsetid("", 13)])
+    )
     model.graph.node.append(helper.make_node("f", ["X"], ["z"], domain="mine"))
     check(model.SerializeToString(), limits, source="compiled")
     with pytest.raises(Refused, match="function"):

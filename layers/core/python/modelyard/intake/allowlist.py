@@ -1,8 +1,11 @@
 """Which globals a model file may name, and in which role: exact pairs of module and name, never prefixes.
 
-Measured on files of scikit-learn 1.2 to 1.9, numpy 1.23 to 2.4 and pandas 1.5 to 3.0. A pair's role is how the
-stream uses it: called by REDUCE (`CALL`), instantiated by NEWOBJ or `_reconstructor` (`NEW`), or left as a plain
-value, such as a score function or the class argument of a constructor (`VALUE`). Everything else is refused by name.
+Measured on files of scikit-learn 1.2 to 1.9, numpy 1.23 to 2.4 and pandas 1.5 to 3.0. A pair's role is how
+the
+stream uses it: called by REDUCE (`CALL`), instantiated by NEWOBJ or `_reconstructor` (`NEW`), or left as a
+plain
+value, such as a score function or the class argument of a constructor (`VALUE`). Everything else is refused
+by name.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ def _merged(*tables: Table) -> Table:
         for module, names in table.items():
             merged[module] = merged.get(module, frozenset()) | names
     return merged
+
 
 _CALL = _table(
     """
@@ -277,38 +281,98 @@ sklearn.utils.validation: check_array
 """
 )
 _METRICS = (
-    "BrayCurtis Canberra Chebyshev Dice Euclidean Hamming Haversine Jaccard Kulsinski Mahalanobis Manhattan Matching"
+    "BrayCurtis Canberra Chebyshev Dice Euclidean Hamming Haversine Jaccard Kulsinski Mahalanobis"
+    " Manhattan Matching"
     " Minkowski RogersTanimoto RussellRao SEuclidean SokalMichener SokalSneath"
 )
-_MORE_VALUES: Table = {  # what the measured files happened not to name: types, distances and scores of the same kind
+_MORE_VALUES: Table = {  # more of the same kind as what was measured
     "numpy": frozenset(
-        "number integer signedinteger unsignedinteger inexact floating complexfloating int16 uint16 uint32 float16"
-        " longdouble complex64 complex128 datetime64 timedelta64 bytes_ intc uintc longlong ulonglong".split()
+        [
+            "number",
+            "integer",
+            "signedinteger",
+            "unsignedinteger",
+            "inexact",
+            "floating",
+            "complexfloating",
+            "int16",
+            "uint16",
+            "uint32",
+            "float16",
+            "longdouble",
+            "complex64",
+            "complex128",
+            "datetime64",
+            "timedelta64",
+            "bytes_",
+            "intc",
+            "uintc",
+            "longlong",
+            "ulonglong",
+        ]
     ),
     "sklearn.metrics._dist_metrics": frozenset(
         f"{name}Distance{width}" for name in _METRICS.split() for width in ("", "64", "32")
     ),
     "sklearn.metrics._classification": frozenset(
-        "cohen_kappa_score fbeta_score hamming_loss hinge_loss zero_one_loss".split()
+        ["cohen_kappa_score", "fbeta_score", "hamming_loss", "hinge_loss", "zero_one_loss"]
     ),
     "sklearn.metrics._ranking": frozenset(
-        "coverage_error dcg_score label_ranking_average_precision_score label_ranking_loss ndcg_score".split()
+        [
+            "coverage_error",
+            "dcg_score",
+            "label_ranking_average_precision_score",
+            "label_ranking_loss",
+            "ndcg_score",
+        ]
     ),
     "sklearn.metrics._regression": frozenset(
-        "d2_pinball_score d2_tweedie_score mean_pinball_loss mean_tweedie_deviance".split()
+        ["d2_pinball_score", "d2_tweedie_score", "mean_pinball_loss", "mean_tweedie_deviance"]
     ),
     "sklearn.metrics.pairwise": frozenset(
-        "additive_chi2_kernel chi2_kernel cosine_distances cosine_similarity euclidean_distances"
-        " haversine_distances laplacian_kernel linear_kernel manhattan_distances nan_euclidean_distances"
-        " polynomial_kernel rbf_kernel sigmoid_kernel".split()
+        [
+            "additive_chi2_kernel",
+            "chi2_kernel",
+            "cosine_distances",
+            "cosine_similarity",
+            "euclidean_distances",
+            "haversine_distances",
+            "laplacian_kernel",
+            "linear_kernel",
+            "manhattan_distances",
+            "nan_euclidean_distances",
+            "polynomial_kernel",
+            "rbf_kernel",
+            "sigmoid_kernel",
+        ]
     ),
     "sklearn.metrics.cluster._unsupervised": frozenset(
-        "calinski_harabasz_score davies_bouldin_score silhouette_score".split()
+        ["calinski_harabasz_score", "davies_bouldin_score", "silhouette_score"]
     ),
 }
 _UFUNCS = frozenset(
-    "absolute cbrt ceil cos exp expm1 floor log log10 log1p log2 negative reciprocal rint sign sin sqrt square"
-    " tan tanh".split()
+    [
+        "absolute",
+        "cbrt",
+        "ceil",
+        "cos",
+        "exp",
+        "expm1",
+        "floor",
+        "log",
+        "log10",
+        "log1p",
+        "log2",
+        "negative",
+        "reciprocal",
+        "rint",
+        "sign",
+        "sin",
+        "sqrt",
+        "square",
+        "tan",
+        "tanh",
+    ]
 )
 FUNCTIONS: Table = {  # what a FunctionTransformer may call
     "numpy": _UFUNCS | {"clip", "mean", "nan_to_num"},
@@ -316,7 +380,8 @@ FUNCTIONS: Table = {  # what a FunctionTransformer may call
     "numpy.core._multiarray_umath": _UFUNCS,
 }
 
-# A discrete distribution of scipy keeps `numpy.vectorize(self._entropy)`: those two, in exactly that use (`calls`)
+# A discrete distribution of scipy keeps `numpy.vectorize(self._entropy)`: those two, in exactly that use
+# (`calls`)
 _DISCRETE_CALL: Table = {module: frozenset({"getattr"}) for module in ("builtins", "__builtin__")}
 _DISCRETE_NEW: Table = {
     "numpy": frozenset({"vectorize"}),
@@ -327,7 +392,7 @@ _DISCRETE_NEW: Table = {
 CALL = _merged(_CALL, _DISCRETE_CALL, boosting.CALL)
 NEW = _merged(_NEW, _DISCRETE_NEW, boosting.NEW)
 VALUE = _merged(_VALUE, _MORE_VALUES, boosting.VALUE)
-MEMMAP: Table = {  # the class of a memory-mapped array; such an array is read as a plain one and the class never looked up
+MEMMAP: Table = {  # memory-mapped arrays are read as plain ones; the class is never looked up
     "numpy": frozenset({"memmap"}),
     "numpy.core.memmap": frozenset({"memmap"}),
     "numpy._core.memmap": frozenset({"memmap"}),

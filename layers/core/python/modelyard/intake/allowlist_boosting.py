@@ -1,6 +1,8 @@
-"""The globals of LightGBM's and XGBoost's scikit-learn estimators, measured on LightGBM 3.3–4.7 and XGBoost 1.7–3.2.
+"""The globals of LightGBM's and XGBoost's scikit-learn estimators, measured on LightGBM 3.3–4.7 and XGBoost
+1.7–3.2.
 
-Their boosters keep the model as one text (LightGBM) or one byte string (XGBoost) that a C++ parser reads back; the
+Their boosters keep the model as one text (LightGBM) or one byte string (XGBoost) that a C++ parser reads
+back; the
 gate bounds its length and form, and only the sandbox ever parses it.
 """
 

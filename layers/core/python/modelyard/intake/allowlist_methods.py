@@ -7,12 +7,39 @@ from functools import cache
 from modelyard.intake.allowlist_methods_data import TABLE
 
 COMMON = frozenset(
-    "fit predict transform predict_proba predict_log_proba decision_function fit_transform fit_predict score"
-    " score_samples inverse_transform get_params set_params get_feature_names_out set_output kneighbors".split()
+    [
+        "fit",
+        "predict",
+        "transform",
+        "predict_proba",
+        "predict_log_proba",
+        "decision_function",
+        "fit_transform",
+        "fit_predict",
+        "score",
+        "score_samples",
+        "inverse_transform",
+        "get_params",
+        "set_params",
+        "get_feature_names_out",
+        "set_output",
+        "kneighbors",
+    ]
 )
 """For classes of older versions, which the installed libraries do not know any more."""
 
-RESERVED = frozenset("fit predict transform predict_proba decision_function fit_predict get_params set_params".split())
+RESERVED = frozenset(
+    [
+        "fit",
+        "predict",
+        "transform",
+        "predict_proba",
+        "decision_function",
+        "fit_predict",
+        "get_params",
+        "set_params",
+    ]
+)
 """Never the name of an attribute, whatever the class."""
 
 
@@ -30,7 +57,9 @@ def _parsed() -> dict[str, tuple[list[str], frozenset[str]]]:
 def methods_of(key: tuple[str, str]) -> frozenset[str]:
     """All method names of the class, inherited ones included."""
     table = _parsed()
-    waiting, seen, names = [f"{key[0]}.{key[1]}"], set(), set()
+    waiting = [f"{key[0]}.{key[1]}"]
+    seen: set[str] = set()
+    names: set[str] = set()
     while waiting:
         path = waiting.pop()
         if path in seen:

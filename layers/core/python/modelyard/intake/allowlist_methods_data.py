@@ -1,4 +1,4 @@
-"""Written by `python -m tools.intake.methods`: the methods of every allowed class, its own and whose it inherits.
+"""Written by `python -m tools.intake.methods`: the methods of the allowed classes.
 
 One line per class: `module.Class < bases: methods`.
 """

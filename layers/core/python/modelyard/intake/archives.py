@@ -21,13 +21,16 @@ _PLAIN = re.compile(
     r" 'shape': \(((?:[0-9]{1,18}, ?)*(?:[0-9]{1,18})?)\), ?\} *\n"
 )
 _STRUCTURED = re.compile(
-    r"\{'descr': \[((?:\('\w{0,64}', '[<>|=][biufc?V][0-9]{1,2}'\),? ?){1,64})\], 'fortran_order': (?:True|False),"
+    r"\{'descr': \[((?:\('\w{0,64}', '[<>|=][biufc?V][0-9]{1,2}'\),? ?){1,64})\],"
+    r" 'fortran_order': (?:True|False),"
     r" 'shape': \(((?:[0-9]{1,18}, ?)*(?:[0-9]{1,18})?)\), ?\} *\n"
 )
 _FIELD = re.compile(r"\('(\w*)', '[<>|=]([biufc?V])([0-9]{1,2})'\)")
 
 
-def open_archive(file: IO[bytes], size: int, limits: Limits, name_rule: Callable[[str], bool]) -> zipfile.ZipFile:
+def open_archive(
+    file: IO[bytes], size: int, limits: Limits, name_rule: Callable[[str], bool]
+) -> zipfile.ZipFile:
     """The archive, once its directory holds nothing odd. Raises `Refused`."""
     try:
         archive = zipfile.ZipFile(file)
@@ -49,7 +52,8 @@ def open_archive(file: IO[bytes], size: int, limits: Limits, name_rule: Callable
     if total > limits.inflated(size):
         raise Refused(
             "decompression_bomb",
-            f"the archive's members unpack to {total} bytes, more than {limits.inflated(size)}; save the model"
+            f"the archive's members unpack to {total} bytes, more than {limits.inflated(size)}; save"
+            " the model"
             " without compression",
         )
     _check_layout(entries)
@@ -58,14 +62,18 @@ def open_archive(file: IO[bytes], size: int, limits: Limits, name_rule: Callable
 
 def _check_entry(entry: zipfile.ZipInfo, names: set[str], name_rule: Callable[[str], bool]) -> None:
     if entry.filename != entry.orig_filename or not name_rule(entry.filename):
-        raise Refused("member_name", "the archive has a member whose name skops would not give; save the model again")
+        raise Refused(
+            "member_name", "the archive has a member whose name skops would not give; save the model again"
+        )
     if entry.filename in names:
         raise Refused("duplicate_member", "the archive has two members of one name; save the model again")
     mode = entry.external_attr >> 16
     if mode and stat.S_IFMT(mode) not in (0, stat.S_IFREG):
         raise Refused("member_type", "the archive has a member that is no plain file; save the model again")
     if entry.flag_bits & _ENCRYPTED or entry.compress_type not in _METHODS:
-        raise Refused("member_type", "the archive has a member that is encrypted or compressed in an unknown way")
+        raise Refused(
+            "member_type", "the archive has a member that is encrypted or compressed in an unknown way"
+        )
 
 
 def _check_layout(entries: list[zipfile.ZipInfo]) -> None:
@@ -73,7 +81,9 @@ def _check_layout(entries: list[zipfile.ZipInfo]) -> None:
     end = 0
     for entry in sorted(entries, key=lambda item: item.header_offset):
         if entry.header_offset < end or (end == 0 and entry.header_offset != 0):
-            raise Refused("archive", "members of the archive overlap or do not begin at its start; save it again")
+            raise Refused(
+                "archive", "members of the archive overlap or do not begin at its start; save it again"
+            )
         end = entry.header_offset + 30 + len(entry.filename.encode()) + entry.compress_size
 
 
@@ -85,7 +95,9 @@ def read_member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
         with archive.open(name) as member:
             return member.read()
     except KeyError:
-        raise Refused("missing_member", "the archive lacks a member that its schema names; save it again") from None
+        raise Refused(
+            "missing_member", "the archive lacks a member that its schema names; save it again"
+        ) from None
     except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError, EOFError, RuntimeError) as error:
         raise _damaged(error) from None
     except Exception as error:  # zlib.error and lzma.LZMAError have no common base
@@ -93,7 +105,9 @@ def read_member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
 
 
 def _damaged(error: Exception) -> Refused:
-    return Refused("broken", f"a member of the archive is damaged ({type(error).__name__}); save the model again")
+    return Refused(
+        "broken", f"a member of the archive is damaged ({type(error).__name__}); save the model again"
+    )
 
 
 def npy_member(archive: zipfile.ZipFile, name: str, limits: Limits) -> ArrayFacts:
@@ -103,7 +117,9 @@ def npy_member(archive: zipfile.ZipFile, name: str, limits: Limits) -> ArrayFact
         with archive.open(name) as member:
             head = member.read(HEADER + 12)
     except KeyError:
-        raise Refused("missing_member", "the archive lacks a member that its schema names; save it again") from None
+        raise Refused(
+            "missing_member", "the archive lacks a member that its schema names; save it again"
+        ) from None
     except Refused:
         raise
     except Exception as error:
@@ -140,7 +156,9 @@ def _parse(text: str) -> tuple[Dtype, tuple[int, ...]]:
     if plain is not None:
         _, kind, digits, shape = plain.groups()
         itemsize = int(digits or 0) * (4 if kind == "U" else 1)
-        if kind not in "biufcSUMmV" or (kind != "V" and kind not in "SU" and itemsize not in (1, 2, 4, 8, 16, 32)):
+        if kind not in "biufcSUMmV" or (
+            kind != "V" and kind not in "SU" and itemsize not in (1, 2, 4, 8, 16, 32)
+        ):
             raise Refused("npy", "an array is of a type that models do not have; save the model again")
         return Dtype(f"{kind}{digits}", kind, itemsize), _sides(shape)
     structured = _STRUCTURED.fullmatch(text)
@@ -161,7 +179,8 @@ def _sides(text: str) -> tuple[int, ...]:
 
 
 _SPARSE_MEMBERS = {
-    f"{name}.npy" for name in ("data", "indices", "indptr", "format", "shape", "row", "col", "offsets", "_is_array")
+    f"{name}.npy"
+    for name in ("data", "indices", "indptr", "format", "shape", "row", "col", "offsets", "_is_array")
 }
 _SPARSE_FORMATS = ("csr", "csc", "coo", "dia", "bsr")
 

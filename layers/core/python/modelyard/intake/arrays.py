@@ -9,7 +9,21 @@ from modelyard.intake.opcodes import Machine
 from modelyard.intake.symbols import ArrayFacts, Blob, Dtype, Instance, Map, Seq, Tup
 
 _CODE = re.compile(r"([?bBhHiIlLqQpPuefdgcFDGOSUVMm])([0-9]{0,6})")
-_SIZES = {"?": 1, "b": 1, "B": 1, "h": 2, "H": 2, "l": 8, "L": 8, "q": 8, "Q": 8, "e": 2, "d": 8, "g": 16, "D": 16}
+_SIZES = {
+    "?": 1,
+    "b": 1,
+    "B": 1,
+    "h": 2,
+    "H": 2,
+    "l": 8,
+    "L": 8,
+    "q": 8,
+    "Q": 8,
+    "e": 2,
+    "d": 8,
+    "g": 16,
+    "D": 16,
+}
 _SIZES |= {"G": 32, "I": 4, "p": 8, "P": 8, "F": 8}
 _KINDS = {"?": "b", "p": "i", "P": "u"}
 _SIGNED, _UNSIGNED, _FLOATS, _COMPLEX = "bhilq", "BHILQ", "efdg", "FDG"
@@ -60,7 +74,9 @@ def dtype_of(item: Any) -> Dtype | None:
 
 
 def build_dtype(machine: Machine, target: Instance, state: Any) -> None:
-    """`dtype.__setstate__`: (version, byte order, subarray, names, fields, itemsize, alignment, flags[, metadata])."""
+    """`dtype.__setstate__`: (version, byte order, subarray, names, fields, itemsize, alignment, flags[,
+    metadata]).
+    """
     dtype = target.facts
     if target.built or target.frozen:
         machine.refuse("dtype", "the state of a numpy type is set twice or after its use")
@@ -91,7 +107,11 @@ def _is_time_metadata(item: Any) -> bool:
     if item.__class__ is not Tup or len(item.items) != 2 or not isinstance(item.items[0], Map | type(None)):
         return False
     unit = item.items[1]
-    if unit.__class__ is not Tup or len(unit.items) != 4 or not all(part.__class__ is int for part in unit.items[1:]):
+    if (
+        unit.__class__ is not Tup
+        or len(unit.items) != 4
+        or not all(part.__class__ is int for part in unit.items[1:])
+    ):
         return False
     return isinstance(unit.items[0], Blob | str) and all(0 <= part < 10**6 for part in unit.items[1:])
 
@@ -124,10 +144,13 @@ def shape_of(machine: Machine, item: Any) -> tuple[int, ...]:
     count = 1
     for side in item.items:
         if isinstance(side, Instance):  # joblib of old wrote numpy integers here
-            machine.refuse("array", "an array's shape holds something else than integers; save the model again")
+            machine.refuse(
+                "array", "an array's shape holds something else than integers; save the model again"
+            )
         if side.__class__ is not int or not 0 <= side <= machine.limits.array_elements:
             machine.refuse(
-                "array", f"an array has an impossible side, or more than {machine.limits.array_elements} elements"
+                "array",
+                f"an array has an impossible side, or more than {machine.limits.array_elements} elements",
             )
         count *= max(side, 1)
     if count > machine.limits.array_elements:

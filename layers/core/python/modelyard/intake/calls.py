@@ -1,6 +1,7 @@
 """What a call or a construction in a stream may be, argument by argument, and what it yields.
 
-Each check answers with the symbol of the result or refuses; a global that may be called but has no entry in `CALLS`
+Each check answers with the symbol of the result or refuses; a global that may be called but has no entry in
+`CALLS`
 does not exist (a test holds that).
 """
 
@@ -166,13 +167,23 @@ def _is_code(item: Any) -> bool:
 
 def _scalar(machine: Machine, target: Global, args: Args) -> Instance:
     dtype = dtype_of(args[0]) if len(args) == 2 else None
-    if dtype is None or dtype.kind in "OV" or not isinstance(args[1], Blob) or args[1].length != dtype.itemsize:
+    if (
+        dtype is None
+        or dtype.kind in "OV"
+        or not isinstance(args[1], Blob)
+        or args[1].length != dtype.itemsize
+    ):
         refuse_arguments(machine, target, "a plain numpy type and as many bytes as it has")
     return Instance(target, SCALAR)
 
 
 def _frombuffer(machine: Machine, target: Global, args: Args) -> Instance:
-    fine = len(args) == 4 and isinstance(args[0], Blob) and args[2].__class__ is Tup and args[3] in ("C", "F", "A")
+    fine = (
+        len(args) == 4
+        and isinstance(args[0], Blob)
+        and args[2].__class__ is Tup
+        and args[3] in ("C", "F", "A")
+    )
     dtype = dtype_of(args[1]) if fine else None
     if dtype is None:
         refuse_arguments(machine, target, "bytes, a numpy type, a shape and an order")
@@ -196,7 +207,9 @@ def _bit_generator(machine: Machine, target: Global, args: Args) -> Instance:
 
 
 def _random(machine: Machine, target: Global, args: Args) -> Instance:
-    """Generator or RandomState over a bit generator: its name, its instance, or with the constructor behind it."""
+    """Generator or RandomState over a bit generator: its name, its instance, or with the constructor behind
+    it.
+    """
     first = args[0] if 1 <= len(args) <= 2 else None
     named = first in _BIT_GENERATORS
     made = isinstance(first, Instance) and first.facts == "bit generator"
@@ -234,7 +247,11 @@ def _string_dtype(machine: Machine, target: Global, args: Args) -> Instance:
 
 
 def _new_index(machine: Machine, target: Global, args: Args) -> Instance:
-    fine = len(args) == 2 and args[0].__class__ is Global and args[0].name in ("Index", "RangeIndex", "Int64Index")
+    fine = (
+        len(args) == 2
+        and args[0].__class__ is Global
+        and args[0].name in ("Index", "RangeIndex", "Int64Index")
+    )
     if not fine or not isinstance(args[1], Map) or args[1].other:
         refuse_arguments(machine, target, "one of pandas' index classes and its data")
     if set(args[1].entries) - {"data", "name", "start", "stop", "step", "dtype", "copy"}:
@@ -268,7 +285,9 @@ def _tree(machine: Machine, target: Global, args: Args) -> Instance:
         and classes.shape == (args[2],)
     )
     if not fine:
-        refuse_arguments(machine, target, "a number of features, one class count per output, a number of outputs")
+        refuse_arguments(
+            machine, target, "a number of features, one class count per output, a number of outputs"
+        )
     return Instance(target, ("tree", args[0], args[2]))
 
 
@@ -300,18 +319,24 @@ def _entropy_method(machine: Machine, target: Global, args: Args) -> Instance:
 
 
 def _reconstructor(machine: Machine, target: Global, args: Args) -> Instance:
-    """`copyreg._reconstructor(cls, object, None)`, how protocols 0 and 1 write NEWOBJ; a Bunch has base dict."""
+    """`copyreg._reconstructor(cls, object, None)`, how protocols 0 and 1 write NEWOBJ; a Bunch has base
+    dict.
+    """
     if len(args) == 3 and is_global(args[0], allowlist.NEW) and args[1].__class__ is Global:
         base = args[1].path
         if base in ("builtins.object", "__builtin__.object") and args[2] is None:
             return create(machine, args[0], ())
-        if base in ("builtins.dict", "__builtin__.dict") and args[0].key in MAPPINGS and isinstance(args[2], Map):
+        if (
+            base in ("builtins.dict", "__builtin__.dict")
+            and args[0].key in MAPPINGS
+            and isinstance(args[2], Map)
+        ):
             instance = create(machine, args[0], ())
             instance.facts = args[2]
             return instance
-        if base in ("builtins.tuple", "__builtin__.tuple") and args[0].key in NAMED_TUPLES:
-            if args[2].__class__ is Tup:
-                return create(machine, args[0], args[2].items)
+        named = base in ("builtins.tuple", "__builtin__.tuple") and args[0].key in NAMED_TUPLES
+        if named and args[2].__class__ is Tup:
+            return create(machine, args[0], args[2].items)
     refuse_arguments(machine, target, "an allowed class, object and None")
 
 

@@ -28,7 +28,9 @@ ADVICE = "upload a pickle, joblib, skops or ONNX file"
 
 
 def detect(path: Path) -> Format:
-    """The format that the first bytes announce; "pickle" stands for joblib as well until the stream is read."""
+    """The format that the first bytes announce; "pickle" stands for joblib as well until the stream is
+    read.
+    """
     with path.open("rb") as file:
         head = file.read(512)
     if head.startswith(b"PK\x03\x04") or head.startswith(b"PK\x05\x06"):
@@ -37,7 +39,8 @@ def detect(path: Path) -> Format:
         return "joblib"
     if head.startswith(b"ZF"):
         raise Refused(
-            "old_joblib", "the file was written by joblib before 0.10; load it and save it with a current joblib"
+            "old_joblib",
+            "the file was written by joblib before 0.10; load it and save it with a current joblib",
         )
     if head[0] == 0x80:
         return "pickle"
@@ -54,17 +57,23 @@ def detect(path: Path) -> Format:
 
 
 def _looks_like_onnx(head: bytes) -> bool:
-    """ModelProto opens with its first field, `ir_version`, a small varint: 08 0x; other fields may come first."""
+    """ModelProto opens with its first field, `ir_version`, a small varint: 08 0x; other fields may come
+    first.
+    """
     return (head[0] == 0x08 and len(head) > 3 and head[1] < 0x40) or (
         head[0] in (0x12, 0x1A, 0x22, 0x32, 0x3A, 0x42) and b"\x0a" in head and not _is_text(head)
     )
 
 
 def _looks_like_old_pickle(head: bytes) -> bool:
-    """Protocols 0 and 1 of an object begin with a GLOBAL or a MARK: `ccopy_reg\\n…`, `(i…`, `(d…`, `]`, `}`."""
+    """Protocols 0 and 1 of an object begin with a GLOBAL or a MARK: `ccopy_reg\\n…`, `(i…`, `(d…`, `]`,
+    `}`.
+    """
     if head[0:1] == b"c":
         return head.count(b"\n") >= 2
-    return head[0] in b"(]}NIFLVX)KMJG.ilUSPQ" and (not _is_text(head) or b"\n" in head and head[0] in b"(NIFLVSPi")
+    return head[0] in b"(]}NIFLVX)KMJG.ilUSPQ" and (
+        not _is_text(head) or (b"\n" in head and head[0] in b"(NIFLVSPi")
+    )
 
 
 def _is_text(head: bytes) -> bool:

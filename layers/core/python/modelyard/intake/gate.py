@@ -1,6 +1,7 @@
 """Layer 1: what an uploaded file is and whether anything in it goes beyond what models need. Static.
 
-Nothing of scikit-learn, numpy or ONNX is imported here, nothing in the file is called, and time and memory stay
+Nothing of scikit-learn, numpy or ONNX is imported here, nothing in the file is called, and time and memory
+stay
 within `Limits`. `scan` is the one entrance.
 """
 
@@ -38,10 +39,14 @@ def scan(path: Path, limits: Limits) -> StaticReport:
     except RecursionError:
         raise Refused("too_deep", "the file is nested too deeply", format=kind) from None
     except MemoryError:
-        raise Refused("too_large", "the file needs more memory to read than a scan may take", format=kind) from None
+        raise Refused(
+            "too_large", "the file needs more memory to read than a scan may take", format=kind
+        ) from None
     except OSError:
         raise
     except Exception as error:  # fail closed: what the gate does not understand does not pass
         raise Refused(
-            "unexpected", f"the file cannot be read ({type(error).__name__}); save the model again", format=kind
+            "unexpected",
+            f"the file cannot be read ({type(error).__name__}); save the model again",
+            format=kind,
         ) from error

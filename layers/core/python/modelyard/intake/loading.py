@@ -15,7 +15,7 @@ from modelyard.intake.verdict import Limits, Refused, StaticReport
 
 
 def load(path: Path, report: StaticReport, limits: Limits) -> Any:
-    """The fitted estimator in the file. Raises `Refused`; warnings about versions are the caller's to tell."""
+    """The fitted estimator in the file. Raises `Refused`; what to warn of is the caller's."""
     if report.format == "onnx":
         raise Refused("format", "an ONNX file is not loaded as an estimator", format="onnx")
     try:
@@ -28,7 +28,9 @@ def load(path: Path, report: StaticReport, limits: Limits) -> Any:
         raise
     except MemoryError:
         raise Refused(
-            "out_of_memory", "the model needs more memory to load than an inspection has", format=report.format
+            "out_of_memory",
+            "the model needs more memory to load than an inspection has",
+            format=report.format,
         ) from None
     except Exception as error:
         raise Refused("load_failed", _explain(error, report), format=report.format) from None
@@ -63,7 +65,8 @@ def _explain(error: Exception, report: StaticReport) -> str:
     trained = report.sklearn_version
     if trained and trained != sklearn.__version__:
         return (
-            f"the model was saved by scikit-learn {trained} and does not load in {sklearn.__version__} ({kind});"
+            f"the model was saved by scikit-learn {trained} and does not load in"
+            f" {sklearn.__version__} ({kind});"
             f" train it with scikit-learn {sklearn.__version__}, or export it to ONNX"
         )
     return f"the model does not load ({kind}); save it again with an unmodified library"

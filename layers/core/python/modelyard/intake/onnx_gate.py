@@ -1,6 +1,7 @@
 """The gate for ONNX files, uploaded or compiled here: pure Python, so that it runs where credentials live.
 
-What it lets through has one meaning, refers to nothing outside itself, uses known operators only, and holds as much
+What it lets through has one meaning, refers to nothing outside itself, uses known operators only, and holds
+as much
 data as it declares. Trees are followed node by node, because the runtime follows them without looking.
 """
 
@@ -31,8 +32,8 @@ _REPEATED = {
     "shape": frozenset({1}),
 }
 _TYPES = {
-    1: "float", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64", 8: "string", 9: "bool",
-    10: "float16", 11: "double", 12: "uint32", 13: "uint64",
+    1: "float", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64", 8: "string",
+    9: "bool", 10: "float16", 11: "double", 12: "uint32", 13: "uint64",
 }  # fmt: skip
 
 
@@ -43,7 +44,8 @@ def refuse(rule: str, detail: str) -> NoReturn:
 def check(data: bytes | Path, limits: Limits, *, source: Source) -> OnnxReport:
     """Judge an ONNX model given as bytes or as a path. Raises `Refused`.
 
-    `source="compiled"` is for models that our own compiler made: they may define functions, nothing else changes.
+    `source="compiled"` is for models that our own compiler made: they may define functions, nothing else
+    changes.
     """
     if isinstance(data, bytes):
         return _check(memoryview(data), limits, source)
@@ -95,7 +97,10 @@ class Checker:
         fields = Fields(graph, repeated=_REPEATED["graph"])
         self._graph(fields, depth=1)
         inputs = [self._value(item) for item in fields.messages(11)]
-        given = {Fields(item, repeated=frozenset({1, 4, 5, 6, 7, 10, 11, 13, 16})).text(8) for item in fields.messages(5)}
+        given = {
+            Fields(item, repeated=frozenset({1, 4, 5, 6, 7, 10, 11, 13, 16})).text(8)
+            for item in fields.messages(5)
+        }
         outputs = tuple(self._value(item) for item in fields.messages(12))
         inputs = [item for item in inputs if item.name not in given]
         if not inputs or not outputs:
@@ -117,7 +122,10 @@ class Checker:
             fields = Fields(entry, repeated=frozenset())
             key = fields.text(1, 4096)
             if key == "ort_config":
-                refuse("runtime_settings", "the file's metadata holds settings for the runtime; remove `ort_config`")
+                refuse(
+                    "runtime_settings",
+                    "the file's metadata holds settings for the runtime; remove `ort_config`",
+                )
             if len(found) < 64:
                 value = fields.message_of(2)
                 found[key] = value.text(4096) if value is not None and len(value) <= 4096 else ""
@@ -134,7 +142,8 @@ class Checker:
                 if not low <= version <= high:
                     refuse(
                         "opset",
-                        f"operator set {domain or 'ai.onnx'} {version} is not supported; export with {low} to {high}",
+                        f"operator set {domain or 'ai.onnx'} {version} is not supported; export with"
+                        f" {low} to {high}",
                     )
             opsets[domain] = version
         if "" not in opsets and "ai.onnx.ml" not in opsets:
@@ -175,7 +184,9 @@ class Checker:
             for name in parsed.messages(1):
                 text = name.text()
                 if text and text not in known and depth == 1:
-                    refuse("graph", "a node reads a value that is made later or never; export the model again")
+                    refuse(
+                        "graph", "a node reads a value that is made later or never; export the model again"
+                    )
             for name in parsed.messages(2):
                 text = name.text()
                 if text and text in known and depth == 1:
@@ -203,10 +214,15 @@ class Checker:
         if (domain, operator) in self.functions:
             return
         if table is None:
-            shown = domain if domain.replace(".", "").replace("_", "").isalnum() and len(domain) < 64 else "unknown"
+            shown = (
+                domain
+                if domain.replace(".", "").replace("_", "").isalnum() and len(domain) < 64
+                else "unknown"
+            )
             refuse(
                 "operator_domain",
-                f"the graph uses operators of the domain {shown}; export with the domains ai.onnx and ai.onnx.ml only",
+                f"the graph uses operators of the domain {shown}; export with the domains ai.onnx and"
+                " ai.onnx.ml only",
             )
         if operator not in table:
             shown = operator if operator.isidentifier() and len(operator) < 64 else "unknown"
@@ -223,7 +239,9 @@ class Checker:
         types = Fields(kind, repeated=frozenset())
         tensor = types.message_of(1)
         if tensor is None:
-            return OnnxValue(fields.text(1), "sequence" if types.has(4) else "map" if types.has(5) else "other", None)
+            return OnnxValue(
+                fields.text(1), "sequence" if types.has(4) else "map" if types.has(5) else "other", None
+            )
         parsed = Fields(tensor, repeated=frozenset())
         element = _TYPES.get(parsed.integer(1), "other")
         shape = parsed.message_of(2)

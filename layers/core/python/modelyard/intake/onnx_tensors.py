@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from array import array
 from typing import NoReturn
 
-from modelyard.intake.protobuf import Fields, Message
+from modelyard.intake.protobuf import Fields, Message, Runs
 from modelyard.intake.verdict import Limits, Refused
 
 _TENSOR_REPEATED = frozenset({1, 4, 5, 6, 7, 10, 11, 13, 16})
 _BITS = {
-    1: 32, 2: 8, 3: 8, 4: 16, 5: 16, 6: 32, 7: 64, 9: 8, 10: 16, 11: 64, 12: 32, 13: 64, 14: 64, 15: 128, 16: 16,
-    17: 8, 18: 8, 19: 8, 20: 8, 21: 4, 22: 4,
+    1: 32, 2: 8, 3: 8, 4: 16, 5: 16, 6: 32, 7: 64, 9: 8, 10: 16, 11: 64, 12: 32, 13: 64, 14: 64, 15: 128,
+    16: 16, 17: 8, 18: 8, 19: 8, 20: 8, 21: 4, 22: 4,
 }  # fmt: skip
 _IN_INT32 = {2, 3, 4, 5, 6, 9, 10, 16, 17, 18, 19, 20}
 _STRING = 8
 _FIELDS = (4, 5, 6, 7, 9, 10, 11)
-_RUNS = {7: "fixed32", 8: "varint"}
+MODES = (b"LEAF", b"BRANCH_LEQ", b"BRANCH_LT", b"BRANCH_GTE", b"BRANCH_GT", b"BRANCH_EQ", b"BRANCH_NEQ")
+_RUNS: Runs = {7: "fixed32", 8: "varint", 9: MODES}
 _ATTRIBUTE_REPEATED = frozenset({7, 8, 9, 10, 11, 15, 23})
 _KINDS = {1: 2, 2: 3, 3: 4, 4: 5, 5: 6, 6: 7, 7: 8, 8: 9, 9: 10, 10: 11, 11: 22, 12: 23, 13: 14, 14: 15}
 
@@ -28,7 +30,9 @@ def check_tensor(message: Message, limits: Limits) -> str:
     """Whether a TensorProto's data fits its dimensions; returns its name."""
     fields = Fields(message, repeated=_TENSOR_REPEATED)
     if fields.has(13) or fields.integer(14):
-        refuse("external_data", "a tensor's data lies outside the file; export the model with its data inside")
+        refuse(
+            "external_data", "a tensor's data lies outside the file; export the model with its data inside"
+        )
     if fields.has(3):
         refuse("tensor", "a tensor comes in segments; export the model again")
     kind, count = fields.integer(2), 1
@@ -110,9 +114,14 @@ class Attributes:
         for number in (6, 11):
             self.graphs += fields.messages(number)
 
-    def integers(self, name: str) -> list[int]:
+    def integers(self, name: str) -> array[int]:
         fields = self._fields.get(name)
-        return fields.integers(8) if fields is not None else []
+        return fields.integers(8) if fields is not None else array("q")
+
+    def leaves(self, name: str) -> bytearray:
+        """For the modes of a tree's nodes, 1 where the node is a leaf."""
+        fields = self._fields.get(name)
+        return fields.texts_are(9, b"LEAF", MODES) if fields is not None else bytearray()
 
     def floats(self, name: str) -> int:
         """How many floats the attribute has."""

@@ -1,8 +1,11 @@
-"""Operators whose attributes the runtime believes: tree ensembles, linear models and support vector machines."""
+"""Operators whose attributes the runtime believes: tree ensembles, linear models and support vector
+machines.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from array import array
+from collections.abc import Callable, Mapping
 from typing import NoReturn
 
 from modelyard.intake.onnx_tensors import Attributes
@@ -12,7 +15,9 @@ FEATURES = 1 << 24
 
 
 def refuse(what: str) -> NoReturn:
-    raise Refused("operator_data", f"{what}; export the model again with an unmodified converter", format="onnx")
+    raise Refused(
+        "operator_data", f"{what}; export the model again with an unmodified converter", format="onnx"
+    )
 
 
 def _ensemble(attributes: Attributes, outputs: str) -> None:
@@ -21,10 +26,10 @@ def _ensemble(attributes: Attributes, outputs: str) -> None:
     features = attributes.integers("nodes_featureids")
     yes = attributes.integers("nodes_truenodeids")
     no = attributes.integers("nodes_falsenodeids")
-    modes = attributes.texts("nodes_modes")
+    leaf = attributes.leaves("nodes_modes")
     values = attributes.floats("nodes_values") + attributes.elements("nodes_values_as_tensor")
     count = len(nodes)
-    if not count or {len(trees), len(features), len(yes), len(no), len(modes), values} != {count}:
+    if not count or {len(trees), len(features), len(yes), len(no), len(leaf), values} != {count}:
         refuse("a tree ensemble's lists of nodes differ in length or are empty")
     for optional in ("nodes_missing_value_tracks_true",):
         if attributes.has(optional) and len(attributes.integers(optional)) not in (0, count):
@@ -34,61 +39,73 @@ def _ensemble(attributes: Attributes, outputs: str) -> None:
         refuse("a tree ensemble's lists of nodes differ in length")
     if min(features) < 0 or max(features) >= FEATURES:
         refuse("a tree ensemble reads a feature out of range")
-    leaves = _follow(trees, nodes, yes, no, [bytes(m.data[m.start : m.end]) == b"LEAF" for m in modes])
-    _leaf_lists(attributes, outputs, leaves)
+    _leaf_lists(attributes, outputs, _follow(trees, nodes, yes, no, leaf), leaf)
 
 
-def _follow(
-    trees: list[int], nodes: list[int], yes: list[int], no: list[int], leaf: list[bool]
-) -> set[tuple[int, int]]:
+Places = dict[int, tuple[int, Mapping[int, int] | range]]
+"""Per tree: where its nodes begin, and which place behind that each node id has."""
+
+
+def _follow(trees: array[int], nodes: array[int], yes: array[int], no: array[int], leaf: bytearray) -> Places:
     """Every tree is one tree: children exist, have one parent each, and all nodes hang below the first."""
-    place: dict[tuple[int, int], int] = {}
-    for index, key in enumerate(zip(trees, nodes, strict=True)):
-        if key in place:
-            refuse("a tree ensemble has one node twice")
-        place[key] = index
-    children = bytearray(len(nodes))
-    for index, tree in enumerate(trees):
-        if leaf[index]:
+    places: Places = {}
+    start = 0
+    while start < len(trees):
+        tree, end = trees[start], start + 1
+        while end < len(trees) and trees[end] == tree:
+            end += 1
+        if tree in places:
+            refuse("a tree ensemble's nodes are not written tree by tree")
+        places[tree] = (start, _one_tree(nodes[start:end], yes[start:end], no[start:end], leaf[start:end]))
+        start = end
+    return places
+
+
+def _one_tree(
+    nodes: array[int], yes: array[int], no: array[int], leaf: bytearray
+) -> Mapping[int, int] | range:
+    count = len(nodes)
+    numbered = nodes == array("q", range(count))
+    place: Mapping[int, int] | range = (
+        range(count) if numbered else {item: at for at, item in enumerate(nodes)}
+    )
+    if len(place) != count:
+        refuse("a tree ensemble has one node twice")
+    children = bytearray(count)
+    reached, waiting = 0, [0]
+    while waiting:
+        at = waiting.pop()
+        reached += 1
+        if leaf[at]:
             continue
-        for child in (yes[index], no[index]):
-            target = place.get((tree, child))
-            if target is None or children[target] or target == index:
-                refuse("a tree ensemble points to a node that is missing, or to one from two places")
+        for child in (yes[at], no[at]):
+            if child not in place:
+                refuse("a tree ensemble points to a node that is missing")
+            target = place[child]
+            if not target or children[target]:
+                refuse("a tree ensemble runs in a circle or points to one node from two places")
             children[target] = 1
-    reached = 0
-    for tree, start in _first_nodes(trees).items():
-        if children[start]:
-            refuse("a tree ensemble runs in a circle")
-        waiting = [start]
-        while waiting:
-            index = waiting.pop()
-            reached += 1
-            if not leaf[index]:
-                waiting += (place[tree, yes[index]], place[tree, no[index]])
-    if reached != len(nodes):
+            waiting.append(target)
+    if reached != count:
         refuse("a tree ensemble has nodes that no path reaches")
-    return {key for key, index in place.items() if leaf[index]}
+    return place
 
 
-def _first_nodes(trees: list[int]) -> dict[int, int]:
-    first: dict[int, int] = {}
-    for index, tree in enumerate(trees):
-        first.setdefault(tree, index)
-    return first
-
-
-def _leaf_lists(attributes: Attributes, outputs: str, leaves: set[tuple[int, int]]) -> None:
+def _leaf_lists(attributes: Attributes, outputs: str, places: Places, leaf: bytearray) -> None:
     trees = attributes.integers(f"{outputs}_treeids")
     nodes = attributes.integers(f"{outputs}_nodeids")
     ids = attributes.integers(f"{outputs}_ids")
     weights = attributes.floats(f"{outputs}_weights") + attributes.elements(f"{outputs}_weights_as_tensor")
     if not ids or {len(trees), len(nodes), weights} != {len(ids)}:
         refuse("a tree ensemble's lists of leaves differ in length or are empty")
-    if not set(zip(trees, nodes, strict=True)) <= leaves:
-        refuse("a tree ensemble gives a value to a node that is no leaf")
+    for tree, node in zip(trees, nodes, strict=True):
+        start, place = places.get(tree, (0, range(0)))
+        if node not in place or not leaf[start + place[node]]:
+            refuse("a tree ensemble gives a value to a node that is no leaf")
     if outputs == "class":
-        limit = max(len(attributes.integers("classlabels_int64s")), len(attributes.texts("classlabels_strings")))
+        limit = max(
+            len(attributes.integers("classlabels_int64s")), len(attributes.texts("classlabels_strings"))
+        )
     else:
         limit = attributes.integer("n_targets", 1)
     if min(ids) < 0 or max(ids) >= max(limit, 1):

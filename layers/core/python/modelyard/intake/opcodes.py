@@ -1,14 +1,15 @@
 """A symbolic reading of a pickle stream: every opcode is followed, nothing is imported and nothing is called.
 
-The reading is stricter than Python's own, so that no unpickler can understand a stream differently: frames neither
-nest nor cut values, numbers are written the one canonical way, and opcodes that honest picklers of Python 3 never
+The reading is stricter than Python's own, so that no unpickler can understand a stream differently: frames
+neither
+nest nor cut values, numbers are written the one canonical way, and opcodes that honest picklers of Python 3
+never
 write are refused. What a call or a state may be is decided in `calls` and `states`.
 """
 
 from __future__ import annotations
 
 import codecs
-import hashlib
 import re
 import time
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from struct import unpack_from
 from typing import Any, NoReturn
 
 from modelyard.intake import allowlist
+from modelyard.intake.opcode_names import NAMES, PERSISTENT, PYTHON_2
 from modelyard.intake.streams import Source
 from modelyard.intake.symbols import (
     BASED,
@@ -23,7 +25,6 @@ from modelyard.intake.symbols import (
     CREATED,
     DEPTH_LIMIT,
     FLOAT,
-    SHORT_TEXT,
     VALUED,
     WEIGHT_LIMIT,
     Blob,
@@ -36,39 +37,23 @@ from modelyard.intake.symbols import (
     Tup,
 )
 from modelyard.intake.verdict import Limits, Refused
+from modelyard.intake.wording import describe, is_latin1, unknown_global
 
+CHUNKED = 1 << 20  # bytes of a text decoded at once
+UNICODE_LINE = 1 << 27  # bytes of one text in protocol 0
 STACK_LIMIT = 4_000_000
 MARK_LIMIT = 20_000
-TEMPLATE_LIMIT = 4096  # characters of a text whose digest is kept
 KEPT_BYTES = 64
 BIG_INTEGERS = 10_000  # integers beyond 61 bits: only they can be made to collide as keys
-
-NAMES = {
-    0x28: "MARK", 0x2E: "STOP", 0x30: "POP", 0x31: "POP_MARK", 0x32: "DUP", 0x46: "FLOAT", 0x49: "INT",
-    0x4A: "BININT", 0x4B: "BININT1", 0x4C: "LONG", 0x4D: "BININT2", 0x4E: "NONE", 0x50: "PERSID",
-    0x51: "BINPERSID", 0x52: "REDUCE", 0x53: "STRING", 0x54: "BINSTRING", 0x55: "SHORT_BINSTRING",
-    0x56: "UNICODE", 0x58: "BINUNICODE", 0x61: "APPEND", 0x62: "BUILD", 0x63: "GLOBAL", 0x64: "DICT",
-    0x7D: "EMPTY_DICT", 0x65: "APPENDS", 0x67: "GET", 0x68: "BINGET", 0x69: "INST", 0x6A: "LONG_BINGET",
-    0x6C: "LIST", 0x5D: "EMPTY_LIST", 0x6F: "OBJ", 0x70: "PUT", 0x71: "BINPUT", 0x72: "LONG_BINPUT",
-    0x73: "SETITEM", 0x74: "TUPLE", 0x29: "EMPTY_TUPLE", 0x75: "SETITEMS", 0x47: "BINFLOAT", 0x80: "PROTO",
-    0x81: "NEWOBJ", 0x82: "EXT1", 0x83: "EXT2", 0x84: "EXT4", 0x85: "TUPLE1", 0x86: "TUPLE2", 0x87: "TUPLE3",
-    0x88: "NEWTRUE", 0x89: "NEWFALSE", 0x8A: "LONG1", 0x8B: "LONG4", 0x42: "BINBYTES",
-    0x43: "SHORT_BINBYTES", 0x8C: "SHORT_BINUNICODE", 0x8D: "BINUNICODE8", 0x8E: "BINBYTES8",
-    0x8F: "EMPTY_SET", 0x90: "ADDITEMS", 0x91: "FROZENSET", 0x92: "NEWOBJ_EX", 0x93: "STACK_GLOBAL",
-    0x94: "MEMOIZE", 0x95: "FRAME", 0x96: "BYTEARRAY8", 0x97: "NEXT_BUFFER", 0x98: "READONLY_BUFFER",
-}  # fmt: skip
-PERSISTENT = {"PERSID", "BINPERSID"}
-PYTHON_2 = {"STRING", "BINSTRING", "SHORT_BINSTRING"}
 
 _INTEGER = re.compile(rb"-?(0|[1-9][0-9]{0,99})")
 _INDEX = re.compile(rb"0|[1-9][0-9]{0,8}")
 _FLOAT = re.compile(rb"-?(inf|nan|[0-9]{1,25}(\.[0-9]{1,25})?(e[+-]?[0-9]{1,4})?)")
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_MODULE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 
 
 class Machine:
-    """Reads one pickle from `source` and leaves its root. `calls`, `creates` and `builds` judge what it would do.
+    """Reads one pickle from `source` and leaves its root. `calls`, `creates` and `builds` judge what it
+    would do.
 
     `nested` is set for the stream of an object array inside a joblib file. Raises `Refused`.
     """
@@ -127,7 +112,9 @@ class Machine:
                 self.opcodes += 4096
                 self._check_bounds()
         except IndexError:
-            self.refuse("broken", "an opcode takes more values than the stream has left; save the model again")
+            self.refuse(
+                "broken", "an opcode takes more values than the stream has left; save the model again"
+            )
 
     def _check_bounds(self) -> None:
         if self.opcodes > self.limits.opcodes:
@@ -197,7 +184,9 @@ class Machine:
     def tup(self, items: tuple[Any, ...]) -> Tup:
         node = Tup(items)
         for item in items:
-            if (item.__class__ is Global and not item.roles & VALUED) or (item.__class__ is Tup and item.loose):
+            if (item.__class__ is Global and not item.roles & VALUED) or (
+                item.__class__ is Tup and item.loose
+            ):
                 node.loose = True
             self.within(node, item)
         return node
@@ -223,7 +212,7 @@ class Machine:
                 length -= step
                 part = decoder.decode(self.source.take(step), final=not length)
                 count += len(part)
-                latin1 = latin1 and _is_latin1(part)
+                latin1 = latin1 and is_latin1(part)
         except UnicodeDecodeError:
             self.refuse("broken", "a text is not valid UTF-8; save the model again")
         return Text(count, latin1, None)
@@ -237,14 +226,17 @@ class Machine:
     def lookup(self, module: Any, name: Any) -> Global:
         """The global of that name, if any role allows it."""
         if not isinstance(module, str) or not isinstance(name, str):
-            self.refuse("global", "a global is named by something else than a short text; save the model again")
+            self.refuse(
+                "global", "a global is named by something else than a short text; save the model again"
+            )
         known = self.globals_seen.get((module, name))
         if known is not None:
             return known
         roles = (
             CALLED * allowlist.has(allowlist.CALL, module, name)
             | CREATED * allowlist.has(allowlist.NEW, module, name)
-            | VALUED * (allowlist.has(allowlist.VALUE, module, name) or allowlist.has(allowlist.MEMMAP, module, name))
+            | VALUED
+            * (allowlist.has(allowlist.VALUE, module, name) or allowlist.has(allowlist.MEMMAP, module, name))
             | BASED * allowlist.has(allowlist.BASE, module, name)
         )
         if not roles:
@@ -265,6 +257,12 @@ class Machine:
             self.stack.append(self.memo[index])
         except KeyError:
             self.refuse("broken", "the stream refers to a value that it never stored; save the model again")
+
+    def read_array(self, shape: tuple[int, ...], dtype: Any, *, padded: bool) -> Any:
+        """The array whose bytes follow in the file; only joblib files have such arrays."""
+        self.refuse(
+            "array", "the file holds an array the way joblib writes it; save the model with joblib.dump"
+        )
 
     # -- opcodes ---------------------------------------------------------------------------------------------
 
@@ -326,7 +324,9 @@ class Machine:
         if number.bit_length() > 61:
             self.big_integers += 1
             if self.big_integers > BIG_INTEGERS:
-                self.refuse("hash_collisions", f"the file has more than {BIG_INTEGERS} integers beyond 61 bits")
+                self.refuse(
+                    "hash_collisions", f"the file has more than {BIG_INTEGERS} integers beyond 61 bits"
+                )
         self.stack.append(number)
 
     def op_binint(self) -> None:
@@ -504,7 +504,8 @@ class Machine:
         if target.__class__ is not Global or not target.roles & CALLED:
             what = target.path if target.__class__ is Global else "something that is no global"
             self.refuse(
-                "call", f"{what} is called, which no model of scikit-learn does; rebuild it from standard parts"
+                "call",
+                f"{what} is called, which no model of scikit-learn does; rebuild it from standard parts",
             )
         self.stack.append(self._call(self, target, self._arguments(args)))
 
@@ -515,7 +516,8 @@ class Machine:
             what = target.path if target.__class__ is Global else "something that is no class"
             self.refuse(
                 "create",
-                f"an object of {what} is made, which no model of scikit-learn does; rebuild it from standard parts",
+                f"an object of {what} is made, which no model of scikit-learn does; rebuild it from"
+                " standard parts",
             )
         self.stack.append(self._create(self, target, self._arguments(args)))
 
@@ -525,14 +527,16 @@ class Machine:
         for item in args.items:
             if isinstance(item, Node):
                 item.frozen = item.frozen or not isinstance(item, Instance)
-        return args.items  # type: ignore[no-any-return]
+        return args.items
 
     def op_build(self) -> None:
         state = self.stack.pop()
         target = self.stack[-1]
         if not isinstance(target, Instance):
             what = target.path if target.__class__ is Global else "a value that is no object"
-            self.refuse("state", f"the stream sets the state of {what}; rebuild the model from standard parts")
+            self.refuse(
+                "state", f"the stream sets the state of {what}; rebuild the model from standard parts"
+            )
         self.value(state)
         if isinstance(state, Node) and not isinstance(state, Instance):
             state.frozen = True
@@ -574,7 +578,9 @@ class Machine:
         if name is None:
             self.refuse("broken", f"byte 0x{code:02x} is no pickle opcode; the file is damaged or no pickle")
         if name in PYTHON_2:
-            self.refuse("python_2", f"opcode {name} is written by Python 2 only; train and save with Python 3")
+            self.refuse(
+                "python_2", f"opcode {name} is written by Python 2 only; train and save with Python 3"
+            )
         if name in PERSISTENT:
             self.refuse(
                 "opcode", f"opcode {name} refers to an object outside the file; use pickle or joblib directly"
@@ -583,46 +589,6 @@ class Machine:
             "opcode", f"opcode {name} is never written for a scikit-learn model; save it with joblib.dump"
         )
 
-
-CHUNKED = 1 << 20
-UNICODE_LINE = 1 << 27  # bytes of one text in protocol 0
-
-
-def _is_latin1(text: str) -> bool:
-    if text.isascii():
-        return True
-    try:
-        text.encode("latin-1")
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def describe(text: str) -> str | Text:
-    if len(text) <= SHORT_TEXT:
-        return text
-    digest = None
-    if len(text) <= TEMPLATE_LIMIT and "def _parse_args" in text:
-        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-    return Text(len(text), _is_latin1(text), digest)
-
-
-def unknown_global(module: str, name: str) -> str:
-    """What to tell about a global that no list knows, without quoting odd characters."""
-    readable = _MODULE.fullmatch(module) and _NAME.fullmatch(name) and len(module) + len(name) < 160
-    path = f"{module}.{name}" if readable else "with an unreadable or dotted name"
-    root = module.partition(".")[0]
-    if module == "__main__" or root not in LIBRARIES:
-        advice = (
-            "custom classes and functions cannot be served from a pickle: build the model from scikit-learn's own"
-            " parts, or export it to ONNX"
-        )
-    else:
-        advice = "no model of that library needs it: rebuild the model from standard parts, or export it to ONNX"
-    return f"the file names the global {path}; {advice}"
-
-
-LIBRARIES = {"sklearn", "numpy", "scipy", "pandas", "lightgbm", "xgboost", "joblib"}
 
 _NAMED: dict[str, Callable[[Machine], None]] = {
     name[3:].upper(): function for name, function in vars(Machine).items() if name.startswith("op_")

@@ -12,7 +12,7 @@ from modelyard.intake.calls import call, create
 from modelyard.intake.opcodes import Machine
 from modelyard.intake.states import build
 from modelyard.intake.streams import Source
-from modelyard.intake.symbols import ArrayFacts, Dtype, Global, Instance, Text
+from modelyard.intake.symbols import ArrayFacts, Dtype, Global, Instance
 from modelyard.intake.verdict import Format, Limits, Refused, StaticReport
 
 PADDING = 16
@@ -22,7 +22,9 @@ class JoblibMachine(Machine):
     """A machine that also passes over the array bytes that joblib writes between the opcodes."""
 
     def read_array(self, shape: tuple[int, ...], dtype: Dtype, *, padded: bool) -> Instance:
-        """The array behind a wrapper: a nested pickle where it holds objects, padding and raw bytes otherwise."""
+        """The array behind a wrapper: a nested pickle where it holds objects, padding and raw bytes
+        otherwise.
+        """
         if dtype.kind == "O":
             return self._nested(shape)
         if padded:
@@ -37,7 +39,9 @@ class JoblibMachine(Machine):
 
     def _nested(self, shape: tuple[int, ...]) -> Instance:
         if self.nesting + 1 > self.limits.nesting:
-            self.refuse("nesting", f"arrays of objects are nested more than {self.limits.nesting} levels deep")
+            self.refuse(
+                "nesting", f"arrays of objects are nested more than {self.limits.nesting} levels deep"
+            )
         inner = JoblibMachine(
             self.source,
             self.limits,
@@ -52,7 +56,11 @@ class JoblibMachine(Machine):
         inner.big_integers = self.big_integers
         root = inner.run()
         self.opcodes, self.big_integers = inner.opcodes, inner.big_integers
-        if not isinstance(root, Instance) or not isinstance(root.facts, ArrayFacts) or root.facts.shape != shape:
+        if (
+            not isinstance(root, Instance)
+            or not isinstance(root.facts, ArrayFacts)
+            or root.facts.shape != shape
+        ):
             self.refuse("array", "an array of objects is stored as something else; save the model again")
         if root.facts.dtype is None or root.facts.dtype.kind != "O":
             self.refuse("array", "an array of objects is stored as something else; save the model again")
@@ -78,7 +86,8 @@ def scan_pickle(path: Path, limits: Limits, *, deadline: float | None = None) ->
             if not source.finished():
                 raise Refused(
                     "trailing_data",
-                    f"bytes follow the end of the model at offset {source.offset}; save the model alone in its file",
+                    f"bytes follow the end of the model at offset {source.offset}; save the model"
+                    " alone in its file",
                 )
             estimator = estimator_of(root)
         except Refused as refused:
@@ -104,14 +113,15 @@ def estimator_of(root: Any) -> Instance:
     what = f"a {root.cls.module}.{root.cls.name}" if isinstance(root, Instance) else "a plain value"
     raise Refused(
         "no_estimator",
-        f"the file holds {what} instead of an estimator of scikit-learn; save the fitted estimator or pipeline itself",
+        f"the file holds {what} instead of an estimator of scikit-learn; save the fitted estimator or"
+        " pipeline itself",
     )
 
 
 def version_of(estimator: Instance) -> str | None:
     assert estimator.state is not None
     version = estimator.state.entries.get("_sklearn_version")
-    return version if isinstance(version, str) and not isinstance(version, Text) and len(version) < 32 else None
+    return version if isinstance(version, str) and len(version) < 32 else None
 
 
 def _libraries(estimator: Instance) -> dict[str, str]:

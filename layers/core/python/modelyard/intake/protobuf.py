@@ -1,12 +1,15 @@
-"""A minimal reader of protobuf's wire format that is stricter than any parser: what it accepts means one thing only.
+"""A minimal reader of protobuf's wire format that is stricter than any parser: what it accepts means one
+thing only.
 
-A message is walked field by field over a `memoryview`; nothing is copied but short texts. Singular fields may occur
+A message is walked field by field over a `memoryview`; nothing is copied but short texts. Singular fields
+may occur
 once, known fields must have their wire type, groups are refused.
 """
 
 from __future__ import annotations
 
 import re
+from array import array
 from collections.abc import Iterator
 from typing import NoReturn
 
@@ -17,7 +20,9 @@ VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5
 
 def broken(what: str, offset: int) -> NoReturn:
     raise Refused(
-        "broken", f"the ONNX file is damaged: {what} (at offset {offset}); export the model again", format="onnx"
+        "broken",
+        f"the ONNX file is damaged: {what} (at offset {offset}); export the model again",
+        format="onnx",
     )
 
 
@@ -89,14 +94,18 @@ def signed(value: int) -> int:
     return value - (1 << 64) if value >= 1 << 63 else value
 
 
+Runs = dict[int, str | tuple[bytes, ...]]
+
+
 class Fields:
     """The fields of one message by number. `repeated` may occur often; everything else at most once.
 
-    Long runs of unpacked numbers, as ONNX writes tree attributes, are passed over by a regular expression: `runs`
+    Long runs of unpacked numbers, as ONNX writes tree attributes, are passed over by a regular expression:
+    `runs`
     maps field number to "varint" or "fixed32".
     """
 
-    def __init__(self, message: Message, *, repeated: frozenset[int], runs: dict[int, str] | None = None) -> None:
+    def __init__(self, message: Message, *, repeated: frozenset[int], runs: Runs | None = None) -> None:
         self.message = message
         self.values: dict[int, list[tuple[int, int | Message]]] = {}
         self.stretches: dict[int, list[Message]] = {}
@@ -106,31 +115,38 @@ class Fields:
         for number, wire, value in message.fields():
             self._add(number, wire, value, repeated, message)
 
-    def _add(self, number: int, wire: int, value: int | Message, repeated: frozenset[int], message: Message) -> None:
+    def _add(
+        self, number: int, wire: int, value: int | Message, repeated: frozenset[int], message: Message
+    ) -> None:
         known = self.values.setdefault(number, [])
         if known and number not in repeated:
             broken("a field occurs twice that may occur once", message.start)
         known.append((wire, value))
 
-    def _read_runs(self, message: Message, repeated: frozenset[int], runs: dict[int, str]) -> None:
+    def _read_runs(self, message: Message, repeated: frozenset[int], runs: Runs) -> None:
         """As above, but stretches of one unpacked field are taken whole."""
         data, end = message.data, message.end
         patterns = {}
         for number, kind in runs.items():
             wire = VARINT if kind == "varint" else FIXED32
-            body = rb"[\x80-\xff]{0,9}[\x00-\x7f]" if kind == "varint" else rb"[\x00-\xff]{4}"
-            tag = bytes([number << 3 | wire])
-            patterns[tag[0]] = (number, re.compile(rb"(?:" + re.escape(tag) + body + rb"){1,1000000}", re.DOTALL))
+            tag = bytes([number << 3 | (LENGTH if isinstance(kind, tuple) else wire)])
+            if isinstance(kind, tuple):
+                body = b"(?:" + b"|".join(re.escape(bytes([len(word)]) + word) for word in kind) + b")"
+            else:
+                body = rb"[\x80-\xff]{0,9}[\x00-\x7f]" if kind == "varint" else rb"[\x00-\xff]{4}"
+            patterns[tag[0]] = (
+                number,
+                re.compile(rb"(?:" + re.escape(tag) + body + rb"){1,65535}", re.DOTALL),
+            )
         at = message.start
         while at < end:
             found = patterns.get(data[at])
             if found is not None:
                 match = found[1].match(data, at, end)
-                if match is None:
-                    broken("a number does not end", at)
-                self.stretches.setdefault(found[0], []).append(Message(data, at, match.end()))
-                at = match.end()
-                continue
+                if match is not None:
+                    self.stretches.setdefault(found[0], []).append(Message(data, at, match.end()))
+                    at = match.end()
+                    continue
             rest = Message(data, at, end).fields()
             number, wire, value = next(rest)
             self._add(number, wire, value, repeated, message)
@@ -162,21 +178,40 @@ class Fields:
             return signed(value)
         return default
 
-    def integers(self, number: int) -> list[int]:
+    def integers(self, number: int) -> array[int]:
         """A repeated integer field, packed or not."""
+        result = array("q")
         if number in self.stretches:
             if number in self.values:
                 broken("a list of integers is written in two ways", self.message.start)
-            return [item for run in self.stretches[number] for item in _unpack_run(run)]
-        result: list[int] = []
+            for run in self.stretches[number]:
+                result.extend(map(_VALUES.__getitem__, _TAGGED.findall(run.data[run.start : run.end])))
+            _VALUES.trim()
+            return result
         for wire, value in self.values.get(number, ()):
             if isinstance(value, int):
                 result.append(signed(value))
             elif wire == LENGTH:
-                result += _unpack(value)
+                result.extend(_unpack(value))
             else:
                 broken("a field has the wrong wire type", self.message.start)
         return result
+
+    def texts_are(self, number: int, word: bytes, words: tuple[bytes, ...]) -> bytearray:
+        """For a repeated text field, 1 where the text is `word` and 0 where it is another; `words` as in
+        `runs`.
+        """
+        if number in self.stretches:
+            if number in self.values:
+                broken("a list of texts is written in two ways", self.message.start)
+            found = bytearray()
+            lengths = b"|".join(re.escape(bytes([len(item)]) + item) for item in words)
+            split = re.compile(re.escape(bytes([number << 3 | LENGTH])) + b"(" + lengths + b")")
+            wanted = bytes([len(word)]) + word
+            for run in self.stretches[number]:
+                found.extend(item == wanted for item in split.findall(run.data[run.start : run.end]))
+            return found
+        return bytearray(item.data[item.start : item.end] == word for item in self.messages(number))
 
     def count(self, number: int, size: int) -> int:
         """How many items a repeated fixed-size field has; `size` 4 or 8 bytes each."""
@@ -199,7 +234,7 @@ class Fields:
                     broken("a list of integers does not end", value.end)
             else:
                 broken("a field has the wrong wire type", self.message.start)
-        return total + sum(len(_unpack_run(run)) for run in self.stretches.get(number, ()))
+        return total
 
 
 _ENDS = re.compile(rb"[\x00-\x7f]")
@@ -207,21 +242,26 @@ _PACKED = re.compile(rb"[\x80-\xff]*[\x00-\x7f]")
 _TAGGED = re.compile(rb"[\x00-\x7f]([\x80-\xff]*[\x00-\x7f])", re.DOTALL)
 
 
-def _value(encoded: bytes) -> int:
-    if len(encoded) == 1:
-        return encoded[0]
-    result = 0
-    for byte in reversed(encoded):
-        result = result << 7 | (byte & 0x7F)
-    return signed(result & (1 << 64) - 1)
+class _Values(dict[bytes, int]):
+    """int64 by its encoding; trees use few different numbers very often."""
+
+    def __missing__(self, encoded: bytes) -> int:
+        result = 0
+        for byte in reversed(encoded):
+            result = result << 7 | (byte & 0x7F)
+        self[encoded] = result = signed(result & (1 << 64) - 1)
+        return result
+
+    def trim(self) -> None:
+        if len(self) > 1 << 18:
+            self.clear()
+
+
+_VALUES = _Values()
 
 
 def _unpack(message: Message) -> list[int]:
     found = _PACKED.findall(message.data[message.start : message.end])
     if sum(map(len, found)) != len(message) or any(len(item) > 10 for item in found):
         broken("a list of integers does not end", message.end)
-    return [_value(item) for item in found]
-
-
-def _unpack_run(run: Message) -> list[int]:
-    return [_value(item) for item in _TAGGED.findall(run.data[run.start : run.end])]
+    return [_VALUES[item] for item in found]

@@ -1,6 +1,7 @@
 """The program texts that scipy's distributions carry in a pickle, by digest.
 
-scipy builds one text per distribution from its shape parameters and executes it on loading; all its versions share
+scipy builds one text per distribution from its shape parameters and executes it on loading; all its versions
+share
 one form, so the texts of the allowed distributions can be rebuilt here and compared by SHA-256.
 """
 

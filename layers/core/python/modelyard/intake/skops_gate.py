@@ -1,6 +1,7 @@
 """The gate for skops files: the same lists over the schema's nodes. Nothing is extracted.
 
-The schema is walked into the symbols that the pickle gate uses, so that both formats meet the same rules for calls
+The schema is walked into the symbols that the pickle gate uses, so that both formats meet the same rules for
+calls
 and states.
 """
 
@@ -15,11 +16,12 @@ from typing import Any, NoReturn
 
 from modelyard.intake import allowlist
 from modelyard.intake.archives import open_archive, read_member
-from modelyard.intake.opcodes import Machine, unknown_global
+from modelyard.intake.opcodes import Machine
 from modelyard.intake.pickle_gate import estimator_of, version_of
 from modelyard.intake.skops_nodes import NODES
 from modelyard.intake.symbols import BASED, CALLED, CREATED, VALUED, Global
 from modelyard.intake.verdict import Limits, Refused, StaticReport
+from modelyard.intake.wording import unknown_global
 
 SCHEMA = 128 << 20  # bytes of schema.json
 DEPTH = 600  # brackets within brackets
@@ -58,7 +60,9 @@ def is_member(name: str) -> bool:
 
 
 class Walker(Machine):
-    """Turns nodes into symbols. It is a `Machine` without a stream: the checks of calls and states need no more."""
+    """Turns nodes into symbols. It is a `Machine` without a stream: the checks of calls and states need no
+    more.
+    """
 
     def __init__(self, archive: zipfile.ZipFile, limits: Limits, deadline: float) -> None:
         # no stream: `Machine.__init__` is for those that read one
@@ -105,7 +109,9 @@ class Walker(Machine):
     def node(self, node: Any) -> Any:
         """The symbol of one node and all below it."""
         if not isinstance(node, dict) or not _COMMON - {"__id__"} <= set(node):
-            self.refuse("broken", "the schema has a node without class, module and loader; save the model again")
+            self.refuse(
+                "broken", "the schema has a node without class, module and loader; save the model again"
+            )
         identity = node.get("__id__")
         if identity is not None and identity.__class__ is not int:
             self.refuse("broken", "the schema has a node whose id is no integer; save the model again")
@@ -121,7 +127,8 @@ class Walker(Machine):
             self.refuse("timeout", f"scanning takes more than {self.limits.scan_seconds:g} s")
         loader = NODES.get(node["__loader__"]) if isinstance(node["__loader__"], str) else None
         if loader is None:
-            self.refuse("loader", "the schema has a node of a kind that models do not need; rebuild the model from"
+            self.refuse("loader", "the schema has a node of a kind that models do not need; rebuild"
+                " the model from"
                         " standard parts")  # fmt: skip
         keys, read = loader
         if set(node) - _COMMON - keys:
@@ -141,14 +148,17 @@ class Walker(Machine):
     def lookup(self, module: Any, name: Any) -> Global:
         """The global of that name under skops' own names for numpy's random classes."""
         if not isinstance(module, str) or not isinstance(name, str):
-            self.refuse("global", "the schema names a class by something else than text; save the model again")
+            self.refuse(
+                "global", "the schema names a class by something else than text; save the model again"
+            )
         known = self.globals_seen.get((module, name))
         if known is not None:
             return known
         roles = (
             CALLED * allowlist.has(allowlist.CALL, module, name)
             | CREATED * allowlist.has(allowlist.NEW, module, name)
-            | VALUED * (allowlist.has(allowlist.VALUE, module, name) or allowlist.has(allowlist.SKOPS, module, name))
+            | VALUED
+            * (allowlist.has(allowlist.VALUE, module, name) or allowlist.has(allowlist.SKOPS, module, name))
             | BASED * allowlist.has(allowlist.BASE, module, name)
         )
         if not roles:
@@ -166,7 +176,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _same(first: Any, second: Any) -> bool:
-    """Equality of two nodes, apart from ids and member names, which differ for values that skops makes on the way."""
+    """Equality of two nodes, apart from ids and member names, which differ for values that skops makes on
+    the way.
+    """
     if isinstance(first, dict) and isinstance(second, dict):
         return set(first) == set(second) and all(
             _same(value, second[key]) for key, value in first.items() if key not in ("__id__", "file")

@@ -1,4 +1,6 @@
-"""Opens a skops file that the gate accepted: skops itself does it, trusting the gate's list and nothing else."""
+"""Opens a skops file that the gate accepted: skops itself does it, trusting the gate's list and nothing
+else.
+"""
 
 from __future__ import annotations
 
@@ -39,9 +41,11 @@ def trusted() -> list[str]:
 
 
 def load_skops(path: Path, limits: Limits) -> Any:
-    """The object in the file; the archive is checked again, so that this never opens what the gate did not see."""
-    import skops.io
+    """The object in the file; the archive is checked again, so that this never opens what the gate did not
+    see.
+    """
     import sklearn._loss._loss
+    import skops.io
 
     # scikit-learn before 1.9 called this module `_loss`, and skops wrote that down
     sys.modules.setdefault("_loss", sklearn._loss._loss)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from modelyard.intake.archives import check_sparse, npy_member, read_member
 from modelyard.intake.calls import CALLS, MAPPINGS, NAMED_TUPLES, SCALAR, WRAPPER, is_number
-from modelyard.intake.opcodes import describe
 from modelyard.intake.states import build
 from modelyard.intake.symbols import (
     CREATED,
@@ -23,14 +22,16 @@ from modelyard.intake.symbols import (
     Seq,
     Tup,
 )
+from modelyard.intake.wording import describe
 
 if TYPE_CHECKING:
     from modelyard.intake.skops_gate import Walker
 
 Read = Callable[["Walker", dict[str, Any]], Any]
-KEY_TYPES = {
-    ("builtins", name) for name in ("str", "int", "float", "bool")
-} | {("numpy", name) for name in ("str_", "int64", "int32", "float64", "float32", "bool", "bool_", "uint64", "int8")}  # fmt: skip
+KEY_TYPES = {("builtins", name) for name in ("bool", "float", "int", "str")} | {
+    ("numpy", name)
+    for name in ("bool", "bool_", "float32", "float64", "int8", "int32", "int64", "str_", "uint64")
+}
 _FACTORIES = {("collections", "OrderedDict"), ("builtins", "dict"), ("builtins", "list"), ("builtins", "int")}
 _SCALARS = {
     "float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
@@ -45,7 +46,9 @@ def name_of(node: dict[str, Any]) -> tuple[Any, Any]:
 
 def _expect(walker: Walker, node: dict[str, Any], *allowed: tuple[str, str]) -> None:
     if name_of(node) not in allowed:
-        walker.refuse("class", f"a {node['__loader__']} is of an unexpected class; save the model again with skops")
+        walker.refuse(
+            "class", f"a {node['__loader__']} is of an unexpected class; save the model again with skops"
+        )
 
 
 def _content(walker: Walker, node: dict[str, Any], kind: type) -> Any:
@@ -77,15 +80,23 @@ def _dict(walker: Walker, node: dict[str, Any]) -> Any:
     _expect(walker, node, ("builtins", "dict"), ("collections", "OrderedDict"), *MAPPINGS)
     content = _content(walker, node, dict)
     types = node.get("key_types")
-    if not isinstance(types, dict) or types.get("__loader__") != "ListNode" or not isinstance(types.get("content"), list):
+    if (
+        not isinstance(types, dict)
+        or types.get("__loader__") != "ListNode"
+        or not isinstance(types.get("content"), list)
+    ):
         walker.refuse("broken", "a dict of the schema lacks the types of its keys; save the model again")
     if len(types["content"]) != len(content):
-        walker.refuse("broken", "a dict of the schema has more or fewer key types than keys; save the model again")
+        walker.refuse(
+            "broken", "a dict of the schema has more or fewer key types than keys; save the model again"
+        )
     walker.node(types)
     result = Map()
     for (key, value), kind in zip(content.items(), types["content"], strict=True):
         if kind.get("__loader__") != "TypeNode" or name_of(kind) not in KEY_TYPES:
-            walker.refuse("key_type", "a dict has keys of a type that models do not have; save the model again")
+            walker.refuse(
+                "key_type", "a dict has keys of a type that models do not have; save the model again"
+            )
         symbol = walker.value(walker.node(value))
         walker.within(result, symbol)
         if name_of(kind) == ("builtins", "str"):
@@ -146,7 +157,9 @@ def _tuple(walker: Walker, node: dict[str, Any]) -> Any:
 def _file(walker: Walker, node: dict[str, Any], ending: str) -> str:
     name = node.get("file")
     if not isinstance(name, str) or not name.endswith(ending) or name == "schema.json":
-        walker.refuse("member_name", "a node refers to a member that cannot be its data; save the model again")
+        walker.refuse(
+            "member_name", "a node refers to a member that cannot be its data; save the model again"
+        )
     return name
 
 
@@ -167,7 +180,9 @@ def _slice(walker: Walker, node: dict[str, Any]) -> Instance:
     _expect(walker, node, ("builtins", "slice"))
     content = _content(walker, node, dict)
     fine = set(content) == {"start", "stop", "step"} and all(
-        value is None or (value.__class__ is int and abs(value) < 2**31) or (isinstance(value, str) and len(value) < 512)
+        value is None
+        or (value.__class__ is int and abs(value) < 2**31)
+        or (isinstance(value, str) and len(value) < 512)
         for value in content.values()
     )
     if not fine:
@@ -199,7 +214,8 @@ def _object(walker: Walker, node: dict[str, Any]) -> Instance:
     if not found.roles & CREATED and not (cython and found.roles & VALUED and found.name[0].isupper()):
         walker.refuse(
             "create",
-            f"an object of {found.path} is made, which no model of scikit-learn does; rebuild it from standard parts",
+            f"an object of {found.path} is made, which no model of scikit-learn does; rebuild it from"
+            " standard parts",
         )
     if found.key == WRAPPER or found.name == "vectorize":
         walker.refuse("create", f"an object of {found.path} is made, which skops never writes")
@@ -289,7 +305,11 @@ def _generator(walker: Walker, node: dict[str, Any]) -> Instance:
 
 def _sparse(walker: Walker, node: dict[str, Any]) -> Instance:
     found = walker.lookup(*name_of(node))
-    if not found.module.startswith("scipy.sparse.") or not found.roles & CREATED or node.get("type") != "scipy":
+    if (
+        not found.module.startswith("scipy.sparse.")
+        or not found.roles & CREATED
+        or node.get("type") != "scipy"
+    ):
         walker.refuse("class", "a sparse matrix of the schema is of an unknown class; save the model again")
     data = read_member(walker.archive, _file(walker, node, ".npz"), walker.limits.inflated_bytes)
     check_sparse(data, walker.limits)
@@ -324,8 +344,12 @@ def _loss(walker: Walker, node: dict[str, Any]) -> Instance:
         walker.refuse("class", "a loss of the schema is not one of scikit-learn's; save the model again")
     args, state = _reduced(walker, node)
     fine = all(is_number(arg) for arg in args) and len(args) <= 3
-    if not fine or not ((isinstance(state, Map) and not state.count) or (isinstance(state, Tup) and not state.items)):
-        walker.refuse("arguments", "a loss of the schema has other arguments than numbers; save the model again")
+    if not fine or not (
+        (isinstance(state, Map) and not state.count) or (isinstance(state, Tup) and not state.items)
+    ):
+        walker.refuse(
+            "arguments", "a loss of the schema has other arguments than numbers; save the model again"
+        )
     return Instance(found, "cython")
 
 

@@ -16,7 +16,8 @@ DEGREE = 64  # of a spline; scipy allocates by it
 def unsound(item: Any, what: str) -> NoReturn:
     raise Refused(
         "unsound",
-        f"a {type(item).__name__} in the model is inconsistent: {what}; save the model again from an unmodified fit",
+        f"a {type(item).__name__} in the model is inconsistent: {what}; save the model again from an"
+        " unmodified fit",
     )
 
 
@@ -96,10 +97,18 @@ def _gradient_boosting(estimator: Any) -> None:
     if trees is None:
         return
     outputs = getattr(estimator, "n_trees_per_iteration_", None)
-    if not isinstance(trees, np.ndarray) or trees.ndim != 2 or (outputs is not None and trees.shape[1] != outputs):
+    if (
+        not isinstance(trees, np.ndarray)
+        or trees.ndim != 2
+        or (outputs is not None and trees.shape[1] != outputs)
+    ):
         unsound(estimator, "its trees are not one per output and step")
     for tree in trees.ravel().tolist():
-        if _features(tree) != _features(estimator) or tree.tree_.n_outputs != 1 or tree.tree_.max_n_classes != 1:
+        if (
+            _features(tree) != _features(estimator)
+            or tree.tree_.n_outputs != 1
+            or tree.tree_.max_n_classes != 1
+        ):
             unsound(estimator, "one of its trees has another number of features or outputs")
 
 
@@ -116,7 +125,11 @@ def _predictor(predictor: Any) -> None:
         chosen = nodes["bitset_idx"][~leaf & nodes["is_categorical"].astype(bool)]
         for name in ("raw_left_cat_bitsets", "binned_left_cat_bitsets"):
             bits = getattr(predictor, name)
-            if bits.ndim != 2 or (len(bits) and bits.shape[1] != 8) or (len(chosen) and chosen.max() >= len(bits)):
+            if (
+                bits.ndim != 2
+                or (len(bits) and bits.shape[1] != 8)
+                or (len(chosen) and chosen.max() >= len(bits))
+            ):
                 unsound(predictor, "a node refers to categories that are not there")
 
 
@@ -250,14 +263,14 @@ def _linear(estimator: Any) -> None:
     own = vars(estimator)
     for name in ("coef_", "intercept_"):
         value = own.get(name)
-        if isinstance(value, np.ndarray | float) and np.asarray(value).dtype.kind == "f":
-            if not np.isfinite(value).all():
-                unsound(estimator, f"its {name} holds values that are no finite numbers")
+        numeric = isinstance(value, np.ndarray | float) and np.asarray(value).dtype.kind == "f"
+        if numeric and not np.isfinite(value).all():
+            unsound(estimator, f"its {name} holds values that are no finite numbers")
     coefficients = own.get("coef_")
     wide = isinstance(coefficients, np.ndarray) and coefficients.ndim in (1, 2)
-    if wide and type(estimator).__module__.startswith("sklearn.linear_model"):
-        if coefficients.shape[-1] != _features(estimator):
-            unsound(estimator, "its coefficients do not fit its features")
+    linear = type(estimator).__module__.startswith("sklearn.linear_model")
+    if wide and linear and coefficients.shape[-1] != _features(estimator):
+        unsound(estimator, "its coefficients do not fit its features")
 
 
 def _sparse(matrix: Any) -> None:
@@ -286,9 +299,10 @@ def _spline(spline: Any) -> None:
 
 def _clusters(estimator: Any) -> None:
     centers = vars(estimator).get("cluster_centers_")
-    if isinstance(centers, np.ndarray):
-        if centers.ndim != 2 or centers.shape[1] != _features(estimator) or not np.isfinite(centers).all():
-            unsound(estimator, "its centers do not fit its features")
+    if isinstance(centers, np.ndarray) and (
+        centers.ndim != 2 or centers.shape[1] != _features(estimator) or not np.isfinite(centers).all()
+    ):
+        unsound(estimator, "its centers do not fit its features")
 
 
 def _vocabulary(estimator: Any) -> None:

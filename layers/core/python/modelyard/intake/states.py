@@ -1,20 +1,21 @@
 """What the state of an object in a stream may be: BUILD, class by class.
 
-Estimators and most helpers take a dict of attributes; what Cython and numpy classes take is checked here as far as
+Estimators and most helpers take a dict of attributes; what Cython and numpy classes take is checked here as
+far as
 the stream shows it, and again on the loaded object by `validate`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn, cast
 
 from modelyard.intake import allowlist, scipy_templates
 from modelyard.intake.allowlist_methods import RESERVED, methods_of
 from modelyard.intake.arrays import build_array, build_dtype, dtype_of, shape_of
 from modelyard.intake.calls import ENTROPY, is_global, is_int, is_number
 from modelyard.intake.opcodes import Machine
-from modelyard.intake.symbols import FLOAT, ArrayFacts, Blob, Dtype, Global, Instance, Map, Text, Tup
+from modelyard.intake.symbols import ArrayFacts, Blob, Dtype, Global, Instance, Map, Seq, Text, Tup
 
 _DESCRIPTIVE = ("__doc__", "__name__")  # attributes that scipy's distributions set on themselves
 State = Callable[[Machine, Instance, Any], Any]
@@ -42,10 +43,11 @@ def _facts_kind(target: Instance) -> str:
     return target.facts if isinstance(target.facts, str) else ""
 
 
-def refuse_state(machine: Machine, target: Instance, expected: str) -> None:
+def refuse_state(machine: Machine, target: Instance, expected: str) -> NoReturn:
     machine.refuse(
         "state",
-        f"the state of a {target.cls.path} is not what its library writes (expected {expected}); save the model"
+        f"the state of a {target.cls.path} is not what its library writes (expected {expected}); save"
+        " the model"
         " again with an unmodified library",
     )
 
@@ -57,13 +59,14 @@ def _attributes(machine: Machine, target: Instance, state: Any) -> None:
     routing = target.cls.module == "sklearn.utils._metadata_requests"  # it keeps one entry per method
     methods = methods_of(target.cls.key) | (frozenset() if routing else RESERVED)
     for key in state.entries:
-        if key in _DESCRIPTIVE and target.cls.module.startswith(("scipy.stats.", "numpy")):
-            if isinstance(state.entries[key], str | Text | None):
-                continue
+        describes = key in _DESCRIPTIVE and target.cls.module.startswith(("scipy.stats.", "numpy"))
+        if describes and isinstance(state.entries[key], str | Text | None):
+            continue
         if key.startswith("__") or not key.isidentifier():
             machine.refuse(
                 "attribute",
-                f"the state of a {target.cls.path} has an attribute whose name begins with two underscores or is"
+                f"the state of a {target.cls.path} has an attribute whose name begins with two"
+                " underscores or is"
                 " no name; save the model again",
             )
         if key in methods:
@@ -100,7 +103,9 @@ def _vectorizer(machine: Machine, target: Instance, entries: dict[str, Any]) -> 
 
 
 def _distribution(machine: Machine, target: Instance, entries: dict[str, Any]) -> None:
-    """scipy executes `_parse_arg_template` when it loads: only the texts that scipy itself makes are let through."""
+    """scipy executes `_parse_arg_template` when it loads: only the texts that scipy itself makes are let
+    through.
+    """
     template = entries.get("_parse_arg_template")
     if template is None and target.cls.name.endswith("_frozen"):
         return
@@ -108,7 +113,8 @@ def _distribution(machine: Machine, target: Instance, entries: dict[str, Any]) -
     if not scipy_templates.ships(target.cls.name, digest):
         machine.refuse(
             "template",
-            f"a {target.cls.path} carries program text that scipy does not ship; use an unmodified distribution",
+            f"a {target.cls.path} carries program text that scipy does not ship; use an unmodified"
+            " distribution",
         )
 
 
@@ -135,8 +141,12 @@ def _array_wrapper(machine: Machine, target: Instance, state: Any) -> Instance:
     if dtype is None or entries["order"] not in ("C", "F") or subclass.__class__ is not Global:
         refuse_state(machine, target, "subclass, shape, order and dtype")
     assert isinstance(dtype, Dtype)
-    if subclass.key != ("numpy", "ndarray") and not allowlist.has(allowlist.MEMMAP, subclass.module, subclass.name):
-        machine.refuse("array", "a joblib array is of a class other than numpy.ndarray; convert it before saving")
+    if subclass.key != ("numpy", "ndarray") and not allowlist.has(
+        allowlist.MEMMAP, subclass.module, subclass.name
+    ):
+        machine.refuse(
+            "array", "a joblib array is of a class other than numpy.ndarray; convert it before saving"
+        )
     if machine.nesting:
         machine.refuse("nesting", "a joblib array lies within an array of objects; save the model again")
     alignment = entries.get("numpy_array_alignment_bytes")
@@ -147,7 +157,7 @@ def _array_wrapper(machine: Machine, target: Instance, state: Any) -> Instance:
     machine.frame_end = 0
     machine.arrays += 1
     shape = shape_of(machine, entries["shape"])
-    return machine.read_array(shape, dtype, padded=alignment is not None)
+    return cast(Instance, machine.read_array(shape, dtype, padded=alignment is not None))
 
 
 def _array(machine: Machine, target: Instance, state: Any) -> None:
@@ -161,16 +171,17 @@ def _masked_array(machine: Machine, target: Instance, state: Any) -> None:
     """(1, shape, dtype, is Fortran, data, mask, fill value)."""
     fine = state.__class__ is Tup and len(state.items) == 7
     dtype = dtype_of(state.items[2]) if fine else None
-    if dtype is None or not isinstance(state.items[4], Blob) or not isinstance(state.items[5], Blob):
-        if dtype is None or dtype.kind != "O":
-            refuse_state(machine, target, "shape, type, data and mask")
+    if dtype is None or not (dtype.kind == "O" or isinstance(state.items[4], Blob)):
+        refuse_state(machine, target, "shape, type, data and mask")
     build_shape = shape_of(machine, state.items[1])
-    assert dtype is not None
     count = 1
     for side in build_shape:
         count *= side
     data, mask = state.items[4], state.items[5]
-    size = data.length // max(dtype.itemsize, 1) if isinstance(data, Blob) else data.count
+    if isinstance(data, Blob):
+        size = data.length // max(dtype.itemsize, 1)
+    else:
+        size = data.count if isinstance(data, Seq) else -1
     if size != count or not isinstance(mask, Blob) or mask.length != count:
         refuse_state(machine, target, "as much data and mask as its shape has")
     target.facts = ArrayFacts(build_shape, dtype)
@@ -217,7 +228,9 @@ def _cython_tuple(machine: Machine, target: Instance, state: Any) -> None:
     if items is None or len(items) > 16:
         refuse_state(machine, target, "a tuple of numbers and arrays")
     for item in items or ():
-        if not (item is None or item.__class__ is int or is_number(item) or isinstance(item, Instance | Map | Tup)):
+        if not (
+            item is None or item.__class__ is int or is_number(item) or isinstance(item, Instance | Map | Tup)
+        ):
             refuse_state(machine, target, "a tuple of numbers and arrays")
 
 

@@ -39,14 +39,15 @@ def compression_of(head: bytes) -> str | None:
     for prefix, name in PREFIXES:
         if head.startswith(prefix):
             return name
-    # zlib: deflate with a window of at most 32 KiB, and a header checksum that a pickle's first opcode cannot meet
+    # zlib: deflate with a window of at most 32 KiB, and a header checksum that a pickle's first opcode
+    # cannot meet
     if len(head) >= 2 and head[0] == 0x78 and (head[0] << 8 | head[1]) % 31 == 0 and not head[1] & 0x20:
         return "zlib"
     return None
 
 
 class _Zlib:
-    """`zlib.decompressobj` in the shape of the other modules' decompressors: it keeps its own unread input."""
+    """`zlib.decompressobj` shaped like the other decompressors: it keeps its unread input."""
 
     def __init__(self, wbits: int) -> None:
         self._inner = zlib.decompressobj(wbits)
@@ -105,7 +106,8 @@ def _decompressor(compression: str) -> Any:
 class Source:
     """Bytes of a file after decompression, with a window that the caller reads directly.
 
-    `data[at:]` is what is at hand; `need(n)` makes sure of at least `n` bytes there or refuses the file as broken;
+    `data[at:]` is what is at hand; `need(n)` makes sure of at least `n` bytes there or refuses the file as
+    broken;
     `base + at` is the offset in the inflated stream. `skip(n)` passes over bytes without keeping them.
     """
 
@@ -144,11 +146,20 @@ class Source:
                 if not raw and self._inflate.needs_input:
                     raise Refused(
                         "truncated",
-                        f"the {self.compression} stream ends before its end mark; the file is incomplete, upload it"
+                        f"the {self.compression} stream ends before its end mark; the file is"
+                        " incomplete, upload it"
                         " again",
                     )
                 piece = self._inflate.decompress(raw, CHUNK)
-        except (zlib.error, lzma.LZMAError, OSError, ValueError, RuntimeError, EOFError, MemoryError) as error:
+        except (
+            zlib.error,
+            lzma.LZMAError,
+            OSError,
+            ValueError,
+            RuntimeError,
+            EOFError,
+            MemoryError,
+        ) as error:
             raise Refused(
                 "broken_compression",
                 f"the {self.compression} stream is damaged near offset {self._file.tell()} of the file"
@@ -158,7 +169,8 @@ class Source:
         if self._produced > self._bound:
             raise Refused(
                 "decompression_bomb",
-                f"the {self.compression} stream inflates to more than {self._bound} bytes, the bound for a file of"
+                f"the {self.compression} stream inflates to more than {self._bound} bytes, the bound"
+                " for a file of"
                 f" {self.size} bytes; save the model without compression",
             )
         return piece
@@ -168,7 +180,8 @@ class Source:
         if not self.have(count):
             raise Refused(
                 "truncated",
-                f"the stream ends at offset {self.base + len(self.data)} in the middle of a value; the file is"
+                f"the stream ends at offset {self.base + len(self.data)} in the middle of a value;"
+                " the file is"
                 " incomplete, save and upload it again",
             )
 
@@ -200,10 +213,12 @@ class Source:
         while (end := self.data.find(b"\n", self.at, self.at + bound + 1)) < 0:
             left = len(self.data) - self.at
             if left > bound:
-                raise Refused("too_long", f"a line of text at offset {self.offset} is longer than {bound} bytes")
-            if not self.have(left + max(left, 64)):
-                if self.data.find(b"\n", self.at, self.at + bound + 1) < 0:
-                    self.need(len(self.data) - self.at + 1)
+                raise Refused(
+                    "too_long", f"a line of text at offset {self.offset} is longer than {bound} bytes"
+                )
+            more = self.have(left + max(left, 64))
+            if not more and self.data.find(b"\n", self.at, self.at + bound + 1) < 0:
+                self.need(len(self.data) - self.at + 1)
         piece = self.data[self.at : end]
         self.at = end + 1
         return piece

@@ -1,6 +1,7 @@
 """What the gate knows of a value in a stream: enough to judge it, never the value's data.
 
-`None`, booleans, integers, short texts and `FLOAT` stand for themselves. Everything else is one of these classes.
+`None`, booleans, integers, short texts and `FLOAT` stand for themselves. Everything else is one of these
+classes.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ CALLED, CREATED, VALUED, BASED = 1, 2, 4, 8  # the bits of `Global.roles`
 
 
 class Text:
-    """A text too long to keep. `latin1`: every character fits one byte; `template`: its digest where rules ask."""
+    """A text too long to keep. `latin1`: every character fits one byte; `template`: its digest where rules
+    ask.
+    """
 
     __slots__ = ("digest", "latin1", "length")
 
@@ -70,7 +73,9 @@ class Node:
 
 
 class Tup(Node):
-    """A tuple. `loose`: it holds a global that may only be an argument of a call, so it must not become a value."""
+    """A tuple. `loose`: it holds a global that may only be an argument of a call, so it must not become a
+    value.
+    """
 
     __slots__ = ("items", "loose")
 
@@ -109,7 +114,8 @@ class Map(Node):
 
 
 class Instance(Node):
-    """An object of an allowed class. `built`: its state was set. `state`: its attributes where they are a dict.
+    """An object of an allowed class. `built`: its state was set. `state`: its attributes where they are a
+    dict.
 
     `facts` is what the checks of its class learned (a `Dtype`, an `ArrayFacts`, …).
     """
@@ -125,7 +131,9 @@ class Instance(Node):
 
 
 class Dtype:
-    """A numpy type: `kind` letter, `itemsize` in bytes, `fields` for structured ones as (name, kind, offset, size)."""
+    """A numpy type: `kind` letter, `itemsize` in bytes, `fields` for structured ones as (name, kind,
+    offset, size).
+    """
 
     __slots__ = ("code", "fields", "itemsize", "kind")
 

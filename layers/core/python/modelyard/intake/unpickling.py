@@ -1,6 +1,7 @@
 """Layer 2: unpicklers that know the same list as the gate and read the file the same way.
 
-They run inside the sandbox only, on files that the gate accepted. Plain pickles go through Python's C unpickler;
+They run inside the sandbox only, on files that the gate accepted. Plain pickles go through Python's C
+unpickler;
 joblib files through its Python twin, with the array bytes read by the same `Source` that the gate used.
 """
 
@@ -54,7 +55,9 @@ class ArrayWrapper:
 
 
 class RemainderColumns(UserList[Any]):
-    """Stands for the list of remaining columns that scikit-learn 1.5 and 1.6 wrote; `loading` makes it plain."""
+    """Stands for the list of remaining columns that scikit-learn 1.5 and 1.6 wrote; `loading` makes it
+    plain.
+    """
 
 
 def find_class(module: str, name: str) -> Any:
@@ -80,7 +83,11 @@ def find_class(module: str, name: str) -> Any:
 
 
 def _import(module: str, name: str) -> Any:
-    for candidate in (module, module.replace("numpy.core", "numpy._core"), module.replace("numpy._core", "numpy.core")):
+    for candidate in (
+        module,
+        module.replace("numpy.core", "numpy._core"),
+        module.replace("numpy._core", "numpy.core"),
+    ):
         try:
             return getattr(importlib.import_module(candidate), name)
         except (ImportError, AttributeError):
@@ -88,7 +95,8 @@ def _import(module: str, name: str) -> Any:
     library = module.partition(".")[0]
     raise Refused(
         "version",
-        f"the file needs {module}.{name}, which the installed {library} does not have; train and save the model"
+        f"the file needs {module}.{name}, which the installed {library} does not have; train and save"
+        " the model"
         " with a current version, or export it to ONNX",
     )
 
@@ -103,7 +111,9 @@ def _entropy_method(owner: Any, name: str) -> Any:
 
 
 def _loss(cls: Any, checksum: int, state: Any) -> Any:
-    """A loss of scikit-learn from what Cython wrote of it, whose own function for that comes and goes by version."""
+    """A loss of scikit-learn from what Cython wrote of it, whose own function for that comes and goes by
+    version.
+    """
     if not cls.__module__.endswith("_loss") or not cls.__name__.startswith("Cy"):
         raise Refused("global", "the file makes a loss of another class while loading, which is not allowed")
     return cls(*(state or ()))
@@ -137,7 +147,7 @@ class PlainUnpickler(pickle.Unpickler):
         raise Refused("opcode", "the file refers to an object outside of itself")
 
 
-_PythonUnpickler: Any = pickle._Unpickler  # type: ignore[attr-defined]
+_PythonUnpickler: Any = pickle._Unpickler
 
 
 class ArrayUnpickler(_PythonUnpickler):  # type: ignore[misc]
@@ -173,7 +183,9 @@ class ArrayUnpickler(_PythonUnpickler):  # type: ignore[misc]
         if wrapper.dtype.hasobject:
             array = ArrayUnpickler(self.source, nested=True).load()
             if not isinstance(array, np.ndarray) or array.shape != tuple(wrapper.shape):
-                raise Refused("array", "an array of objects is stored as something else; save the model again")
+                raise Refused(
+                    "array", "an array of objects is stored as something else; save the model again"
+                )
             return array
         if wrapper.numpy_array_alignment_bytes is not None:
             self.source.take(self.source.take(1)[0])
@@ -181,7 +193,7 @@ class ArrayUnpickler(_PythonUnpickler):  # type: ignore[misc]
         for side in wrapper.shape:
             count *= int(side)
         raw = np.empty(count * wrapper.dtype.itemsize, dtype=np.uint8)
-        self.source.readinto(memoryview(raw))
+        self.source.readinto(memoryview(cast(Any, raw)))
         array = raw.view(wrapper.dtype) if len(raw) else np.empty(count, dtype=wrapper.dtype)
         shaped = array.reshape(wrapper.shape, order=cast(Any, wrapper.order))
         if shaped.dtype.byteorder == ">":

@@ -1,4 +1,6 @@
-"""Checks on a loaded estimator that compiled code takes for granted: indices in range, shapes that fit, numbers."""
+"""Checks on a loaded estimator that compiled code takes for granted: indices in range, shapes that fit,
+numbers.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ def validate(estimator: Any, limits: Limits) -> None:
     try:
         check_is_fitted(estimator)
     except NotFittedError:
-        raise Refused("not_fitted", f"the {type(estimator).__name__} is not fitted; fit it before saving") from None
+        raise Refused(
+            "not_fitted", f"the {type(estimator).__name__} is not fitted; fit it before saving"
+        ) from None
     if not any(callable(getattr(estimator, name, None)) for name in ("predict", "transform")):
         raise Refused(
             "no_predict",
@@ -69,7 +73,11 @@ def parts_of(root: Any) -> Iterator[Any]:
 def _inner(item: Any) -> tuple[Any, ...]:
     """What objects of compiled classes hold; only neighbour trees hold objects."""
     state = getattr(type(item), "__getstate__", None)
-    if state is None or hasattr(item, "__dict__") or not type(item).__module__.startswith("sklearn.neighbors."):
+    if (
+        state is None
+        or hasattr(item, "__dict__")
+        or not type(item).__module__.startswith("sklearn.neighbors.")
+    ):
         return ()
     return tuple(item.__getstate__())
 
@@ -82,9 +90,12 @@ def _check_shadowing(item: Any) -> None:
         member = inspect.getattr_static(type(item), key, None)
         if member is None:
             continue
-        replaces = callable(member) or (hasattr(type(member), "__get__") and not hasattr(type(member), "__set__"))
+        replaces = callable(member) or (
+            hasattr(type(member), "__get__") and not hasattr(type(member), "__set__")
+        )
         if replaces:
             raise Refused(
                 "attribute",
-                f"the state of a {type(item).__name__} replaces its method {key}; save an unmodified estimator",
+                f"the state of a {type(item).__name__} replaces its method {key}; save an unmodified"
+                " estimator",
             )

@@ -58,7 +58,8 @@ class Limits:
 class Refused(Exception):
     """A file that is not taken.
 
-    `rule` is a stable word for programs. `detail` is for the data scientist: what was wrong, where it stood and
+    `rule` is a stable word for programs. `detail` is for the data scientist: what was wrong, where it stood
+    and
     what to do; it never quotes the file's data. `format` is filled in once it is known.
     """
 
@@ -107,7 +108,7 @@ class StaticReport:
 
 @dataclass(frozen=True, slots=True)
 class OnnxValue:
-    """One input or output of a graph. `shape` holds -1 where a dimension is free; None: no shape is stated."""
+    """One input or output of a graph. `shape` has -1 where a dimension is free; None: none is stated."""
 
     name: str
     type: str  # "float", "double", "int64", "string", "bool", …; "sequence", "map" for the rest
