@@ -74,6 +74,8 @@ def _obstacle(estimator: Any, signature: Signature) -> str | None:
         return "records of any keys have no tensor form"
     if any(column.dtype == "category" for column in signature.columns):
         return "pandas categories have no tensor form"
+    if any(column.dtype.startswith("datetime64") for column in signature.columns):
+        return "dates have no tensor form"
     if signature.layout == "text" and signature.columns[0].name == "label":
         return "label encoders are served as they are"
     return None

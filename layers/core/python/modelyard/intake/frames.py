@@ -34,6 +34,8 @@ def native_input(signature: Signature, columns: Columns, missing: Sequence[Any] 
         return frame
     if all(column.kind != "string" for column in signature.columns):
         return np.ascontiguousarray(np.array(columns, dtype=np.float64).T)
+    if all(column.dtype.startswith("datetime64") for column in signature.columns):
+        return np.stack([_dates(column, values) for _, (column, values) in _each(signature, columns)], axis=1)
     table = np.empty((len(columns[0]), len(columns)), dtype=object)
     for index, (column, values) in _each(signature, columns):
         if column.kind == "string":
@@ -62,6 +64,8 @@ def _frame_column(column: Column, values: Sequence[Any], missing: Any) -> Any:
     if column.dtype == "category":
         cleaned = [None if _is_missing(value) else value for value in values]
         return pd.Categorical(cleaned, categories=column.categories)
+    if column.dtype.startswith("datetime64"):
+        return _dates(column, values)
     if column.kind == "string":
         return pd.Series([missing if _is_missing(value) else value for value in values], dtype=object)
     numbers = np.array(values, dtype=np.float64)
@@ -74,6 +78,11 @@ def _frame_column(column: Column, values: Sequence[Any], missing: Any) -> Any:
     ):
         return np.array(values, dtype=np.int64) if np.abs(numbers).max(initial=0) < 2**63 else numbers
     return numbers
+
+
+def _dates(column: Column, values: Sequence[Any]) -> Any:
+    """ISO texts as dates; raises `ValueError` for other texts."""
+    return np.array(["NaT" if _is_missing(value) else value for value in values], dtype=column.dtype)
 
 
 def _each(signature: Signature, columns: Columns) -> Any:

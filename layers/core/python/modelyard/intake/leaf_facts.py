@@ -35,6 +35,9 @@ def _categories(estimator: Any, facts: list[Fact]) -> None:
             whole = values.dtype.kind in "iu" or all(isinstance(value, int) for value in known)
             fact.kind, fact.dtype = "number", "int64" if whole else "float64"
             fact.span = span(known)
+        elif values.dtype.kind == "M":
+            fact.kind, fact.dtype = "string", str(values.dtype)
+            fact.categories = [value for value in values.astype(str).tolist() if value != "NaT"]
         else:
             fact.kind, fact.dtype = "string", "object"
             fact.categories = [str(value) for value in known]
