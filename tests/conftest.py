@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,13 @@ if TYPE_CHECKING:
     from tools.local.services import Postgres, Redis
 
 TIERS = {"unit", "integration", "infra", "e2e", "security", "benchmarks"}
+RANDOM_ID = re.compile(r"(?<=[a-z]{3}_)[0-7][0-9a-hjkmnp-tv-z]{25}")
 APP_ROLE = {"username": "modelyard_app", "password": "app-password"}
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Ids made at collection differ between workers, and workers must agree on the names of tests."""
+    return RANDOM_ID.sub("id", val) if isinstance(val, str) and RANDOM_ID.search(val) else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
