@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL: one engine per environment, pool size one (one environment serves one event at a time)."""
+"""Connections to PostgreSQL: one engine per environment, one connection: it serves one event at a time."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
 
 from modelyard.kit.errors import Unavailable
@@ -72,7 +71,7 @@ class Database:
     """Opens units of work. `transaction()` commits on success and rolls back on any exception."""
 
     def __init__(self, bind: Engine | Connection) -> None:
-        # On a Connection whose transaction somebody else owns (tests), commits become savepoints of that transaction.
+        # On a Connection whose transaction somebody else owns (tests), commits become that one's savepoints.
         self.bind = bind
         self._sessions = sessionmaker(bind, expire_on_commit=False, join_transaction_mode="create_savepoint")
 
@@ -88,7 +87,7 @@ class Database:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turns "PostgreSQL is away" into a 503 in the standard shape; every other database error stays what it is."""
+    """Turns "PostgreSQL is away" into a 503 in the standard shape; other errors stay what they are."""
     try:
         yield
     except (OperationalError, InterfaceError, PoolTimeout) as error:

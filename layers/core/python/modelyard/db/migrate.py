@@ -70,7 +70,9 @@ def _grant(connection: Connection, owner: DatabaseSettings, app: DatabaseSetting
     role = sql.Identifier(app.username)
     raw = connection.connection.driver_connection
     assert raw is not None
-    exists = connection.execute(text("select 1 from pg_roles where rolname = :name"), {"name": app.username}).scalar()
+    exists = connection.execute(
+        text("select 1 from pg_roles where rolname = :name"), {"name": app.username}
+    ).scalar()
     verb = sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}" if exists else "CREATE ROLE {} LOGIN PASSWORD {}")
     statements = [
         verb.format(role, sql.Literal(app.password)),
@@ -79,7 +81,9 @@ def _grant(connection: Connection, owner: DatabaseSettings, app: DatabaseSetting
         sql.SQL("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {}").format(role),
         sql.SQL("GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {}").format(role),
         sql.SQL("REVOKE INSERT, UPDATE, DELETE ON alembic_version FROM {}").format(role),
-        sql.SQL("REVOKE UPDATE, DELETE ON audit_log FROM {}").format(role),  # a trail is added to, never changed
+        sql.SQL("REVOKE UPDATE, DELETE ON audit_log FROM {}").format(
+            role
+        ),  # a trail is added to, never changed
         sql.SQL("GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO {}").format(role),
     ]
     with raw.cursor() as cursor:

@@ -1,4 +1,4 @@
-"""Alembic's entry: always online, always on the connection that `modelyard.db.migrate` (or the CLI's -x) hands over."""
+"""Alembic's entry: always online, on the connection that `modelyard.db.migrate` hands over."""
 
 from alembic import context
 
@@ -7,6 +7,8 @@ from modelyard.db.tables import Base
 config = context.config
 connection = config.attributes["connection"]
 
-context.configure(connection=connection, target_metadata=Base.metadata, compare_type=True, compare_server_default=False)
+context.configure(
+    connection=connection, target_metadata=Base.metadata, compare_type=True, compare_server_default=False
+)
 with context.begin_transaction():
     context.run_migrations()
