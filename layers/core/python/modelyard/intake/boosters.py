@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from modelyard.intake.fact import Fact, finite, span, thin
+from modelyard.intake.verdict import Refused
 
 _CLASSIFIER_OPTIONS: dict[str, Any] = {"nocl": [True, False], "zipmap": [True, False, "columns"]}
 
@@ -68,11 +69,23 @@ def xgboost_facts(estimator: Any, facts: list[Fact]) -> None:
 
 
 def _categories(encoding: dict[str, Any]) -> list[Any]:
-    """Strings lie end to end as UTF-8 bytes with their offsets; numbers lie as they are."""
+    """Strings lie end to end as UTF-8 bytes; numbers lie as they are.
+
+    The offsets of strings count characters where they were taken from pandas, and bytes elsewhere.
+    """
     values, offsets = encoding.get("values") or [], encoding.get("offsets")
     if not offsets:
         return list(values)
     raw = bytes(value % 256 for value in values)
+    text = raw.decode("utf-8", "replace")
+    if len(text) < offsets[-1]:
+        raise Refused(
+            "categories",
+            "the file holds categories beyond ASCII letters, which this version of XGBoost itself cuts short "
+            "when it saves; train with categories in plain letters, or with numbers that stand for them.",
+        )
+    if offsets[-1] == len(text):
+        return [text[start:end] for start, end in pairwise(offsets)]
     return [raw[start:end].decode("utf-8", "replace") for start, end in pairwise(offsets)]
 
 

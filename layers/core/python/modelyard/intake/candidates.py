@@ -9,7 +9,7 @@ from typing import Any
 
 from modelyard.intake import graphs
 from modelyard.intake.facts import parts
-from modelyard.intake.rewire import by_position, unwrapped
+from modelyard.intake.rewire import by_position, selection_order, unwrapped
 from modelyard.serving.signature import Column, OnnxInput, OnnxType, Signature
 
 TARGET_OPSET = {"": 21, "ai.onnx.ml": 3, "com.microsoft": 1}
@@ -71,13 +71,16 @@ def convert(estimator: Any, signature: Signature, candidate: Candidate, names: l
     from skl2onnx import convert_sklearn
 
     register_converters()
-    inputs, initial_types = _graph_inputs(signature, candidate)
     model = unwrapped(estimator)
-    if signature.layout == "frame" and names:
-        order = [index for graph_input in inputs for index in graph_input.columns]
-        trained = {column: names.index(signature.columns[column].name) for column in order}
-        places = {trained[column]: place for place, column in enumerate(order)}
-        model = by_position(model, names, len(names), places)
+    width = len(names) if names else len(signature.columns)
+    # Positions in training of the signature's columns, which may be fewer.
+    trained = [names.index(column.name) if names else i for i, column in enumerate(signature.columns)]
+    order = [trained.index(p) for p in selection_order(model, names, width) if p in trained]
+    inputs, initial_types = _graph_inputs(signature, candidate, order)
+    if signature.layout in ("frame", "matrix"):
+        laid_out = [index for graph_input in inputs for index in graph_input.columns]
+        places = {trained[column]: place for place, column in enumerate(laid_out)}
+        model = by_position(model, names, width, places)
     raw = signature.task == "classifier" and "predict_proba" not in signature.outputs
     options = _conversion_options(
         model, candidate, raw_scores=raw, score_samples="score_samples" in signature.outputs
@@ -117,13 +120,18 @@ def _reason(error: Exception) -> str:
     return f"the converter failed ({kind}: {first})"
 
 
-def _graph_inputs(signature: Signature, candidate: Candidate) -> tuple[list[OnnxInput], list[Any]]:
-    """Neighbouring types share a tensor: numbers side by side, whole numbers, strings."""
+def _graph_inputs(
+    signature: Signature, candidate: Candidate, order: list[int]
+) -> tuple[list[OnnxInput], list[Any]]:
+    """One tensor per type: numbers side by side, whole numbers, strings; columns as `order` lists them first.
+
+    The converter takes a selection of all columns of an input for the input itself, whatever its order.
+    """
     from skl2onnx.common import data_types
 
     groups: dict[OnnxType, list[int]] = {}
-    for index, column in enumerate(signature.columns):
-        groups.setdefault(_tensor_type(column, candidate), []).append(index)
+    for index in dict.fromkeys([*order, *range(len(signature.columns))]):
+        groups.setdefault(_tensor_type(signature.columns[index], candidate), []).append(index)
     kinds = {
         "double": data_types.DoubleTensorType,
         "float": data_types.FloatTensorType,

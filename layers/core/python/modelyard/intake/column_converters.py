@@ -34,7 +34,7 @@ def register_converters() -> None:
         "SklearnOneHotEncoder": (_one_hot, _one_hot_shape),
         "SklearnKBinsDiscretizer": (_bins, _bins_shape),
         "SklearnFunctionTransformer": (_function, _function_shape),
-        "SklearnPowerTransformer": (_power, None),
+        "SklearnPowerTransformer": (_power, _power_shape),
     }
     for alias, (converter, shape) in ours.items():
         theirs = _converter_pool[alias]
@@ -237,6 +237,12 @@ def _bins(scope: Any, operator: Any, container: Any) -> None:
 
 
 # --- powers
+
+
+def _power_shape(operator: Any) -> None:
+    if not _doubles(operator):
+        raise NotExpressible("floats")
+    operator.outputs[0].type = _double_type(operator, len(operator.raw_operator.lambdas_))
 
 
 def _power(scope: Any, operator: Any, container: Any) -> None:

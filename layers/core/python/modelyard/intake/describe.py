@@ -21,6 +21,7 @@ from modelyard.intake.rows import DOMAINS, Rows
 from modelyard.intake.verdict import Refused, StaticReport
 from modelyard.serving.signature import Signature, Task
 
+_TRIAL_ROWS = 32
 _LIBRARIES = {"sklearn": "scikit-learn", "lightgbm": "lightgbm", "xgboost": "xgboost"}
 
 
@@ -137,7 +138,7 @@ _WANTED: dict[str, tuple[str, ...]] = {
 
 
 def _outputs(estimator: Any, signature: Signature, rows: Rows, missing: list[Any]) -> Signature:
-    """Keep the outputs that answer two ordinary rows; the first must, for some domain of numbers."""
+    """Keep the outputs that answer some ordinary rows; the first must, for some domain of numbers."""
     wanted = [name for name in _WANTED[signature.task] if hasattr(estimator, name)]
     if not wanted:
         raise Refused(
@@ -148,7 +149,7 @@ def _outputs(estimator: Any, signature: Signature, rows: Rows, missing: list[Any
     trouble: BaseException | None = None
     for domain in DOMAINS:
         rows.domain = domain
-        batch: Any = rows.typical(2)
+        batch: Any = rows.typical(_TRIAL_ROWS)
         if signature.layout == "records":
             batch = [records(signature, batch)]
         try:
@@ -156,7 +157,7 @@ def _outputs(estimator: Any, signature: Signature, rows: Rows, missing: list[Any
         except Exception as error:  # the estimator's own code may raise anything
             trouble = trouble or error
             continue
-        if len(first) == 2:
+        if len(first) == _TRIAL_ROWS:
             break
     else:
         raise Refused("no_prediction", _trouble(signature, trouble))
@@ -172,7 +173,7 @@ def _outputs(estimator: Any, signature: Signature, rows: Rows, missing: list[Any
 
 def _answers(estimator: Any, output: str, signature: Signature, batch: Any, missing: list[Any]) -> bool:
     try:
-        return len(call(estimator, output, native_input(signature, batch, missing))) == 2
+        return len(call(estimator, output, native_input(signature, batch, missing))) == _TRIAL_ROWS
     except Exception:  # an output that raises is one that the model does not have
         return False
 
@@ -180,7 +181,7 @@ def _answers(estimator: Any, output: str, signature: Signature, batch: Any, miss
 def _trouble(signature: Signature, trouble: BaseException | None) -> str:
     kind = type(trouble).__name__ if trouble is not None else "an answer of the wrong length"
     return (
-        f"{signature.estimator} loaded, but did not predict two ordinary rows of {len(signature.columns)} "
+        f"{signature.estimator} loaded, but did not predict ordinary rows of {len(signature.columns)} "
         f"column(s) ({kind}); save a fitted estimator, with the scikit-learn version it was trained with if "
         "possible."
     )

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from modelyard.intake.facts import META, META_LISTS, positions
+from modelyard.intake.facts import META, META_LISTS, parts, positions
 
 _SEARCHES = {"GridSearchCV", "RandomizedSearchCV", "HalvingGridSearchCV", "HalvingRandomSearchCV"}
 
@@ -86,6 +86,26 @@ def _simplified(estimator: Any) -> Any:
         twin._Booster.feature_names = None
         return twin
     return estimator
+
+
+def selection_order(estimator: Any, names: Sequence[str] | None, width: int, depth: int = 0) -> list[int]:
+    """Trained columns in the order in which the first ColumnTransformer takes them; empty without one."""
+    kind = type(estimator).__name__
+    if kind == "ColumnTransformer":
+        found = [
+            place
+            for _, transformer, columns in estimator.transformers_
+            if transformer != "drop"
+            for place in positions(columns, width, names)
+        ]
+        return list(dict.fromkeys(found))
+    if depth > 5:
+        return []
+    if kind == "Pipeline":
+        steps = [step for _, step in estimator.steps if step is not None and step != "passthrough"]
+        return selection_order(steps[0], names, width, depth + 1) if steps else []
+    inside = parts(estimator) if hasattr(estimator, "__dict__") else ()
+    return next(filter(None, (selection_order(part, names, width, depth + 1) for part in inside)), [])
 
 
 def by_position(estimator: Any, names: Sequence[str] | None, width: int, places: Mapping[int, int]) -> Any:
