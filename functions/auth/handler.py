@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Form, Response
-from modelyard.accounts.outcomes import Denied
-from modelyard.accounts.sessions import Grant
+from fastapi import Form, Request, Response
 from modelyard.accounts.throttle import LOGIN, REGISTER
-from modelyard.composition import Composition
 from modelyard.web.app import create_app, lambda_handler
 from modelyard.web.auth_schemas import (
-    Credentials,
+    CookieSession,
+    Login,
     Logout,
     PasswordGrant,
     Refresh,
@@ -19,19 +17,11 @@ from modelyard.web.auth_schemas import (
     Registration,
     TokenPair,
 )
+from modelyard.web.browser import SessionAnswers, refreshing, without_cookies
 from modelyard.web.dependencies import AccountCaller, AfterCommitDep, OriginDep, ServicesDep, SessionDep
 from modelyard.web.routing import PUBLIC, Router
 
 router = Router(tags=["auth"], max_body_size=16 * 1024)
-
-
-def granted(outcome: Grant | Denied, services: Composition) -> TokenPair:
-    """The tokens, or the problem: raised only now that what it changed is committed."""
-    if isinstance(outcome, Denied):
-        if outcome.revoke is not None:
-            services.revocations.publish(outcome.revoke.user_id, [outcome.revoke.id])
-        raise outcome.problem
-    return TokenPair.model_validate(outcome)
 
 
 @router.post("/auth/register", status_code=201, dependencies=[PUBLIC])
@@ -45,46 +35,67 @@ async def register(
 
 
 @router.post("/auth/login", dependencies=[PUBLIC])
-async def login(body: Credentials, services: ServicesDep, origin: OriginDep) -> TokenPair:
+async def login(
+    body: Login, request: Request, response: Response, services: ServicesDep, origin: OriginDep
+) -> TokenPair | CookieSession:
     """Begins a session: an access token for 30 minutes and a refresh token for 7 days."""
+    answers = SessionAnswers(services, request, response, cookies=body.cookies)
     services.throttle.check(LOGIN, ip=origin.ip, account=body.email)
     with services.database.transaction() as session:
         outcome = services.sessions(session, origin).login(email=body.email, password=body.password)
-    pair = granted(outcome, services)
+    answer = answers.of(outcome)
     services.throttle.forgive(LOGIN, account=body.email)
-    return pair
+    return answer
 
 
 @router.post("/auth/token", dependencies=[PUBLIC])
 async def token(
-    form: Annotated[PasswordGrant, Form()], services: ServicesDep, origin: OriginDep
+    form: Annotated[PasswordGrant, Form()],
+    request: Request,
+    response: Response,
+    services: ServicesDep,
+    origin: OriginDep,
 ) -> TokenPair:
     """The OAuth2 password form: what Authorize in the documentation sends."""
-    credentials = Credentials(email=form.username, password=form.password)
-    return await login(credentials, services, origin)
-
-
-@router.post("/auth/restore", dependencies=[PUBLIC])
-async def restore(body: Credentials, services: ServicesDep, origin: OriginDep) -> TokenPair:
-    """Takes back the deletion of an account, within 30 days, and logs in."""
-    services.throttle.check(LOGIN, ip=origin.ip, account=body.email)
-    with services.database.transaction() as session:
-        outcome = services.sessions(session, origin).restore(email=body.email, password=body.password)
-    pair = granted(outcome, services)
-    services.revocations.unblock(outcome.user_id)
+    credentials = Login(email=form.username, password=form.password)
+    pair = await login(credentials, request, response, services, origin)
+    assert isinstance(pair, TokenPair)
     return pair
 
 
-@router.post("/auth/refresh", dependencies=[PUBLIC])
-async def refresh(body: Refresh, services: ServicesDep, origin: OriginDep) -> TokenPair:
-    """New tokens for a refresh token, which is good once: used again, it ends its session."""
+@router.post("/auth/restore", dependencies=[PUBLIC])
+async def restore(
+    body: Login, request: Request, response: Response, services: ServicesDep, origin: OriginDep
+) -> TokenPair | CookieSession:
+    """Takes back the deletion of an account, within 30 days, and logs in."""
+    answers = SessionAnswers(services, request, response, cookies=body.cookies)
+    services.throttle.check(LOGIN, ip=origin.ip, account=body.email)
     with services.database.transaction() as session:
-        outcome = services.sessions(session, origin).refresh(body.refresh_token)
-    return granted(outcome, services)
+        outcome = services.sessions(session, origin).restore(email=body.email, password=body.password)
+    answer = answers.of(outcome)
+    services.throttle.forgive(LOGIN, account=body.email)
+    services.revocations.unblock(answers.user_id)
+    return answer
+
+
+@router.post("/auth/refresh", dependencies=[PUBLIC])
+async def refresh(
+    request: Request,
+    response: Response,
+    services: ServicesDep,
+    origin: OriginDep,
+    body: Refresh | None = None,
+) -> TokenPair | CookieSession:
+    """New tokens for a refresh token, which is good once: used again, it ends its session."""
+    answers, given = refreshing(services, request, response, body.refresh_token if body else None)
+    with services.database.transaction() as session:
+        outcome = services.sessions(session, origin).refresh(given)
+    return answers.of(outcome)
 
 
 @router.post("/auth/logout", status_code=204)
 async def logout(
+    request: Request,
     caller: AccountCaller,
     services: ServicesDep,
     session: SessionDep,
@@ -99,7 +110,7 @@ async def logout(
     else:
         ended = sessions.end(caller.user_id, caller.credential_id, reason="logout")
     after.append(lambda: services.revocations.publish(caller.user_id, ended))
-    return Response(status_code=204)
+    return without_cookies(services, request)
 
 
 handler = lambda_handler(create_app(router))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from modelyard.accounts.administration import Administration
     from modelyard.accounts.admission import Admitter, Caller
     from modelyard.accounts.audit import Audit, AuditTrail, Origin
+    from modelyard.accounts.cookies import BrowserCookies
     from modelyard.accounts.key_service import ApiKeys
     from modelyard.accounts.keys import KeyRecord
     from modelyard.accounts.passwords import Passwords
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from modelyard.kit.redis import RedisCommands
     from modelyard.kit.resp import Connection
     from modelyard.registry.artifacts import ArtifactStore
+    from modelyard.registry.purge import RegistrySweep
     from modelyard.registry.registration import Registration
     from modelyard.registry.routes import RouteBook
     from modelyard.registry.sweep import UploadSweep
@@ -103,7 +105,20 @@ class Composition:
         from modelyard.accounts.admission import Admitter
         from modelyard.accounts.keyring import KeyRing
 
-        return Admitter(self.tokens, self.redis, keys=KeyRing(self._load_key, self.redis))
+        keys = KeyRing(self._load_key, self.redis)
+        return Admitter(self.tokens, self.redis, keys=keys, cookies=self.cookies)
+
+    @cached_property
+    def cookies(self) -> BrowserCookies:
+        from modelyard.accounts.cookies import BrowserCookies
+
+        secure = optional("MODELYARD_SECURE_COOKIES", "true") != "false"
+        return BrowserCookies(secure=secure, origins=lambda: self.allowed_origins | self._own_origin)
+
+    @property
+    def _own_origin(self) -> frozenset[str]:
+        scheme, slashes, rest = self.public_url.partition("://")
+        return frozenset({scheme + slashes + rest.partition("/")[0]} if slashes else ())
 
     def _load_key(self, user_id: str, key_id: str) -> KeyRecord | None:
         from modelyard.accounts.key_service import load_record
@@ -254,6 +269,17 @@ class Composition:
             queue_url=required("MODELYARD_REGISTER_QUEUE_URL"),
             bucket=self.bucket,
         )
+
+    @cached_property
+    def registry_sweep(self) -> RegistrySweep:
+        from modelyard.registry.purge import RegistrySweep
+
+        return RegistrySweep(database=self.database, store=self.artifacts, routes=self.routes)
+
+    @property
+    def scanning_redis(self) -> Any:
+        """Redis for the few who look through keys; not on the hot path, whose client cannot."""
+        return self.redis
 
     @cached_property
     def outbox(self) -> Dispatcher:

@@ -15,11 +15,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from modelyard.accounts.cookies import BrowserCookies
 from modelyard.accounts.keyring import KeyRing, Known, refused
 from modelyard.accounts.keys import KeyRefused, PresentedKey, parse, record_key
 from modelyard.accounts.limits import PER_MINUTE, WINDOW_LUA, LocalWindows, Policy, Rate, seconds
 from modelyard.accounts.scripts import Script, ScriptRunner
-from modelyard.accounts.tokens import TokenRefused, Tokens
+from modelyard.accounts.tokens import Claims, TokenRefused, Tokens
 from modelyard.kit.errors import Forbidden, TooManyRequests, Unauthorized
 from modelyard.kit.redis import RedisCommands
 
@@ -112,17 +113,22 @@ class Admitter:
         redis: RedisCommands,
         *,
         keys: KeyRing | None = None,
+        cookies: BrowserCookies | None = None,
         policy: Policy = PER_MINUTE,
         local: LocalWindows | None = None,
     ) -> None:
         self._tokens = tokens
         self._scripts = ScriptRunner(redis)
         self._keys = keys
+        self._cookies = cookies
         self._policy = policy
         self._local = local or LocalWindows()
 
-    def admit(self, headers: Mapping[str, str], *, lookups: Lookups | None = None) -> Admission:
-        """Admits the request with these headers (names in lower case).
+    def admit(
+        self, headers: Mapping[str, str], *, lookups: Lookups | None = None, safe: bool = False
+    ) -> Admission:
+        """Admits the request with these headers (names in lower case). `safe`: it changes nothing (GET), so a
+        cookie alone is enough.
 
         `lookups` names Redis keys to read in the same trip; each must carry the caller's hash tag
         `{user_id}`. Raises `Unauthorized` (no or no good credential) or `TooManyRequests`.
@@ -132,21 +138,25 @@ class Admitter:
             raise Unauthorized("Send one credential: either Authorization or X-API-Key.")
         if key:
             return self._admit_key(parse(key), lookups)
-        caller = self.identify(headers)
+        caller = self.identify(headers, safe=safe)
         names = tuple(lookups(caller)) if lookups is not None else ()
         return self._judge(caller, names, self._ask(caller, names))
 
-    def identify(self, headers: Mapping[str, str]) -> Caller:
-        """The caller that the access token names; asks nobody."""
+    def identify(self, headers: Mapping[str, str], *, safe: bool = False) -> Caller:
+        """The caller that the access token names, in its header or in a cookie; asks nobody."""
         authorization = headers.get("authorization", "")
         if not authorization:
+            token = self._cookies.access(headers) if self._cookies is not None else None
+            if token is not None and self._cookies is not None:
+                claims = self._tokens.verify(token)
+                if not safe:
+                    self._cookies.check_write(headers, self._tokens.csrf(claims))
+                return _of_token(claims)
             raise Unauthorized("Send an access token (Authorization: Bearer …) or an API key (X-API-Key: …).")
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             raise Unauthorized("The Authorization header must read: Bearer <access_token>.")
-        claims = self._tokens.verify(token.strip())
-        scopes = ROLE_SCOPES.get(claims.role, frozenset())
-        return Caller(claims.user_id, claims.role, scopes, claims.session_id, quota=claims.quota)
+        return _of_token(self._tokens.verify(token.strip()))
 
     def _admit_key(self, presented: PresentedKey, lookups: Lookups | None) -> Admission:
         """One trip for a key that this process knows; a new or changed one is learnt first."""
@@ -207,6 +217,11 @@ class Admitter:
         )
         policy = self._policy_of(caller)
         return self._scripts.run(_ADMIT, names, (policy.quota, policy.window_us, line))
+
+
+def _of_token(claims: Claims) -> Caller:
+    scopes = ROLE_SCOPES.get(claims.role, frozenset())
+    return Caller(claims.user_id, claims.role, scopes, claims.session_id, quota=claims.quota)
 
 
 def _of_key(presented: PresentedKey, known: Known | None) -> Caller:

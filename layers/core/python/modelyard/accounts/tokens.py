@@ -59,6 +59,7 @@ class Claims:
     issued_at: int
     expires_at: int
     quota: int | None = None  # requests a minute, where an administrator set it
+    key_id: str = ""  # the key that signed it
 
 
 class SigningKeys:
@@ -121,9 +122,9 @@ class Tokens:
         """The claims of a good token of this kind; raises `TokenRefused` for every other."""
         seen = self._seen.get(token)
         if seen is not None and self._keys.find(seen[0]) == seen[1]:
-            return self._claims(seen[2], kind)
+            return self._claims(seen[2], kind, seen[0])
         kid, key, found = self._checked(token)
-        claims = self._claims(found, kind)
+        claims = self._claims(found, kind, kid)
         if len(self._seen) >= _MOST_SEEN:
             self._seen.clear()
         self._seen[token] = kid, key, found
@@ -146,7 +147,16 @@ class Tokens:
             raise TokenRefused("The token's signature does not match.")
         return str(kid), key, _json_part(body)
 
-    def _claims(self, claims: dict[str, Any], kind: Kind) -> Claims:
+    def csrf(self, claims: Claims) -> str:
+        """The token that writes of this session carry beside its cookie; it changes where the key does."""
+        key = self._keys.find(claims.key_id)
+        if key is None:
+            raise TokenRefused("The session's key is not known any more. Log in again.")
+        # A key of its own, so that no signature can ever be mistaken for it.
+        own = hmac.digest(key, b"modelyard/csrf", "sha256")
+        return hmac.digest(own, claims.session_id.encode(), "sha256").hex()
+
+    def _claims(self, claims: dict[str, Any], kind: Kind, key_id: str) -> Claims:
         now = self._now()
         if claims.get("iss") != ISSUER or claims.get("aud") != AUDIENCE:
             raise TokenRefused("The token was made for another service.")
@@ -164,6 +174,7 @@ class Tokens:
                 issued_at=_integer(claims["iat"]),
                 expires_at=_integer(claims["exp"]),
                 quota=_integer(claims["quota"]) if "quota" in claims else None,
+                key_id=key_id,
             )
             not_before = _integer(claims["nbf"])
         except (KeyError, TypeError) as error:

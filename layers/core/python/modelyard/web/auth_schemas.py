@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from modelyard.accounts.key_service import NewKey
 from modelyard.accounts.keys import shown
 from modelyard.db.tables import ApiKey, Session
-from modelyard.web.fields import DisplayName, Email, GivenPassword, NewPassword, Payload, Shown
+from modelyard.web.fields import DisplayName, Email, GivenPassword, Moment, NewPassword, Payload, Shown
 
 
 class Registration(Payload):
@@ -25,9 +25,12 @@ class Registered(Shown):
     detail: str = "You can log in now. If this address had an account before, that account is unchanged."
 
 
-class Credentials(Payload):
+class Login(Payload):
     email: Email
     password: GivenPassword
+    cookies: bool = Field(
+        False, description="For browsers: the tokens come as cookies that pages cannot read"
+    )
 
 
 class PasswordGrant(BaseModel):
@@ -40,17 +43,28 @@ class PasswordGrant(BaseModel):
 
 
 class Refresh(Payload):
-    refresh_token: str = Field(min_length=1, max_length=2048)
+    refresh_token: str | None = Field(
+        None, min_length=1, max_length=2048, description="Left out where it comes as a cookie"
+    )
 
 
 class Logout(Payload):
-    everywhere: bool = Field(False, description="End all sessions and not only this one")
+    everywhere: bool = Field(False, strict=True, description="End all sessions and not only this one")
 
 
 class TokenPair(Shown):
     access_token: str
     refresh_token: str
     token_type: Literal["bearer"] = "bearer"  # noqa: S105
+    expires_in: int = Field(description="Seconds until the access token ends")
+
+
+class CookieSession(Shown):
+    """What a browser is told: its tokens are in cookies."""
+
+    csrf_token: str = Field(
+        description="For the header X-CSRF-Token of writes; also in a cookie pages can read"
+    )
     expires_in: int = Field(description="Seconds until the access token ends")
 
 
@@ -114,7 +128,7 @@ class KeyWanted(Payload):
     model_ids: list[Annotated[str, Field(max_length=30)]] | None = Field(
         None, min_length=1, max_length=100, description="Limits the key to these models; otherwise all"
     )
-    expires_at: AwareDatetime | None = Field(None, description="Without it the key lives until it is revoked")
+    expires_at: Moment | None = Field(None, description="Without it the key lives until it is revoked")
 
 
 class KeyShown(Shown):

@@ -77,7 +77,8 @@ def admit(request: HTTPConnection) -> Admission:
     context = RequestContext.of(request.scope)
     if context.admission is None:
         composition: Composition = request.app.state.composition
-        context.admission = composition.admitter.admit(request.headers)
+        safe = request.scope["method"] == "GET"
+        context.admission = composition.admitter.admit(request.headers, safe=safe)
     return context.admission
 
 
