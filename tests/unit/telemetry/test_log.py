@@ -6,7 +6,6 @@ import json
 
 import pytest
 from hypothesis import given, strategies as st
-from modelyard.telemetry import metrics
 from modelyard.telemetry.log import HIDDEN, logger, redact, request_done
 
 
@@ -123,21 +122,3 @@ def test_the_line_of_a_request(capsys):
     assert (line["level"], line["failures"], line["response_time_ms"]) == ("ERROR", 1, 1.235)
     assert line["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["service"]]
     assert line["ip"] == "::1"
-
-
-def test_metrics_of_their_own(capsys):
-    metrics.emit("batch", {"jobs": (2, "Count")}, properties={"job_id": "job_1"})
-
-    (line,) = written(capsys)
-    assert (line["jobs"], line["service"], line["job_id"]) == (2, "batch", "job_1")
-    (declared,) = line["_aws"]["CloudWatchMetrics"]
-    assert declared["Metrics"] == [{"Name": "jobs", "Unit": "Count"}]
-    assert declared["Namespace"] == "Modelyard"
-
-
-def test_metrics_go_where_they_are_sent():
-    lines: list[str] = []
-
-    metrics.emit("batch", {"jobs": (2, "Count")}, write=lines.append)
-
-    assert json.loads(lines[0])["jobs"] == 2

@@ -7,7 +7,7 @@ the only dimension; ids of models and users stay properties of the line, where L
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 NAMESPACE = "Modelyard"
@@ -29,25 +29,3 @@ def embedded(declared: list[dict[str, Any]], *, epoch_ms: int | None = None) -> 
         "Timestamp": int(time.time() * 1000) if epoch_ms is None else epoch_ms,
         "CloudWatchMetrics": declared,
     }
-
-
-def emit(
-    service: str,
-    values: Mapping[str, tuple[float, str]],
-    *,
-    properties: Mapping[str, Any] | None = None,
-    write: Callable[[str], object] | None = None,
-) -> None:
-    """Writes one line with `values` (name → number and unit) and searchable `properties` to stdout."""
-    import orjson
-
-    from modelyard.telemetry.records import write_line
-
-    declared = directive([(name, unit) for name, (_, unit) in values.items()])
-    line = {
-        **(properties or {}),
-        "service": service,
-        **{name: value for name, (value, _) in values.items()},
-        "_aws": embedded(declared),
-    }
-    (write or write_line)(orjson.dumps(line, default=str).decode())
