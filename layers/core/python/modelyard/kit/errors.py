@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
+from urllib.parse import quote
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +45,13 @@ class Problem(Exception):
         self.extra = extra
 
     def body(self, *, instance: str, request_id: str) -> dict[str, Any]:
-        """The `application/problem+json` body."""
+        """The `application/problem+json` body; `instance` is the path, decoded."""
         body: dict[str, Any] = {
             "type": self.type_uri or f"/api/problems/{self.code}",
             "title": self.title,
             "status": self.status,
             "detail": self.detail,
-            "instance": instance,
+            "instance": quote(instance, safe="/:@!$&'()*+,;=~"),  # a URI reference is ASCII
             "code": self.code,
             "request_id": request_id,
         }

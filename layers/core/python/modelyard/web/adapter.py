@@ -99,6 +99,9 @@ def _headers(event: dict[str, Any]) -> list[tuple[str, str]]:
     single: dict[str, str] = event.get("headers") or {}
     found = {name.lower(): [str(value)] for name, value in single.items()}
     found |= {name.lower(): [str(value) for value in values or []] for name, values in several.items()}
+    # The body came whole with the event. Starlette would believe the client's number instead, and say in
+    # plain text what our problems say.
+    found.pop("content-length", None)
     if "cookie" in found:
         found["cookie"] = ["; ".join(found["cookie"])]
     return [(name, value) for name, values in found.items() for value in values]

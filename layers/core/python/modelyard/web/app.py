@@ -73,9 +73,11 @@ def lambda_handler(app: FastAPI) -> Callable[[dict[str, Any], Any], dict[str, An
 
 def _methods_of(router: Router) -> MethodsOf:
     def methods(path: str) -> Iterable[str]:
-        for route in router.routes:
-            assert isinstance(route, Route)
-            if route.path_regex.match(path):
-                yield from route.methods or ()
+        found = [
+            route for route in router.routes if isinstance(route, Route) and route.path_regex.match(path)
+        ]
+        literal = [route for route in found if route.path == path]
+        for route in literal or found:  # API Gateway prefers a literal path, too
+            yield from route.methods or ()
 
     return methods

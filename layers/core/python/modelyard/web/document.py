@@ -97,9 +97,10 @@ def methods_in(document: Path) -> MethodsOf:
         ]
 
     def methods(path: str) -> Iterable[str]:
-        for pattern, taken in patterns():
-            if pattern.fullmatch(path):
-                yield from taken
+        found = [(pattern.pattern, taken) for pattern, taken in patterns() if pattern.fullmatch(path)]
+        literal = [taken for pattern, taken in found if pattern == re.escape(path)]
+        for taken in literal or [taken for _, taken in found]:  # API Gateway prefers a literal path, too
+            yield from taken
 
     return methods
 

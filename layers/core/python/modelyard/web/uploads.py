@@ -54,8 +54,6 @@ async def read_upload(request: Request) -> tuple[UploadRequest, bytes | None]:
 
 
 async def _from_form(request: Request) -> tuple[UploadRequest, bytes]:
-    if int(request.headers.get("content-length") or 0) > DIRECT_BYTES + 65_536:
-        raise _too_large()
     try:
         form = await request.form(max_files=1, max_fields=8, max_part_size=65_536)
     except HTTPException:

@@ -49,7 +49,9 @@ class UserQuery(BaseModel):
 class UserChange(Payload):
     role: Role | None = None
     status: Literal["active", "suspended"] | None = None
-    requests_per_minute: int | None = Field(None, ge=1, le=1_000_000, description="null: everybody's limit")
+    requests_per_minute: int | None = Field(
+        None, ge=1, le=1_000_000, strict=True, description="null: everybody's limit"
+    )
 
     @model_validator(mode="after")
     def _says_something(self) -> UserChange:

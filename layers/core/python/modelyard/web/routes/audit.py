@@ -6,13 +6,13 @@ from datetime import datetime
 from typing import Any, Literal
 
 from fastapi import Request, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 
 from modelyard.accounts.audit import AuditFilter
 from modelyard.composition import Composition
 from modelyard.kit.paging import DEFAULT_LIMIT, MAX_LIMIT
-from modelyard.web.fields import Shown
+from modelyard.web.fields import Moment, Shown
 from modelyard.web.urls import base_url
 
 
@@ -24,8 +24,8 @@ class AuditQuery(BaseModel):
         None, max_length=64, pattern=r"^[a-z_.]+$", description="Such as session.login"
     )
     result: Literal["done", "refused"] | None = None
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
+    since: Moment | None = None
+    until: Moment | None = None
     limit: int = Field(DEFAULT_LIMIT, ge=1, le=MAX_LIMIT)
     cursor: str | None = Field(None, max_length=1024, description="The next_cursor of the page before")
 
