@@ -408,6 +408,17 @@ def misuse(marker: str) -> Iterator[tuple[str, bytes]]:
             ridge(coef_=call(stack_global("collections", "defaultdict"), stack_global("numpy", "ndarray")))
         ),
     )
+    index = call(
+        stack_global("pandas.core.indexes.base", "_new_Index"), stack_global("pandas", "Index"), EMPTY_DICT
+    )
+    yield (
+        "slots of an index",
+        stream(ridge(coef_=index + tup(NONE, dct(get_indexer=stack_global("numpy", "log"))) + BUILD)),
+    )
+    yield (
+        "lightgbm old handle",
+        stream(ridge(coef_=new("lightgbm.basic", "Booster", dct(handle=integer(4096))))),
+    )
     yield "lightgbm handle", stream(ridge(coef_=new("lightgbm.basic", "Booster", dct(_handle=integer(4096)))))
     yield "xgboost handle", stream(ridge(coef_=new("xgboost.core", "Booster", dct(handle=integer(4096)))))
     for name, root in (

@@ -41,7 +41,7 @@ from modelyard.intake.wording import describe, is_latin1, unknown_global
 
 CHUNKED = 1 << 20  # bytes of a text decoded at once
 UNICODE_LINE = 1 << 27  # bytes of one text in protocol 0
-STACK_LIMIT = 4_000_000
+STACK_LIMIT = 2_000_000
 MARK_LIMIT = 20_000
 KEPT_BYTES = 64
 BIG_INTEGERS = 10_000  # integers beyond 61 bits: only they can be made to collide as keys

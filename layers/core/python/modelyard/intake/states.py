@@ -225,7 +225,7 @@ def _cython_tuple(machine: Machine, target: Instance, state: Any) -> None:
     items = state.items if state.__class__ is Tup else None
     if items is None and isinstance(state, Map) and not state.count:
         return
-    if items is None or len(items) > 16:
+    if items is None or len(items) > 16 or _sets_slots(items):
         refuse_state(machine, target, "a tuple of numbers and arrays")
     for item in items or ():
         if not (
@@ -245,8 +245,13 @@ def _random_state(machine: Machine, target: Instance, state: Any) -> None:
 
 def _pandas(machine: Machine, target: Instance, state: Any) -> None:
     """Tuples and dicts of arrays, types and names."""
-    if not isinstance(state, Tup | Map):
+    if not isinstance(state, Tup | Map) or (isinstance(state, Tup) and _sets_slots(state.items)):
         refuse_state(machine, target, "arrays and names")
+
+
+def _sets_slots(items: tuple[Any, ...]) -> bool:
+    """A pair whose second half is a dict: unpicklers set its entries as attributes, whatever their names."""
+    return len(items) == 2 and isinstance(items[1], Map)
 
 
 def _none(machine: Machine, target: Instance, state: Any) -> None:
@@ -255,9 +260,9 @@ def _none(machine: Machine, target: Instance, state: Any) -> None:
 
 def _booster_text(machine: Machine, target: Instance, entries: dict[str, Any]) -> None:
     """LightGBM keeps the model as text under `_handle`."""
-    handle = entries.get("_handle")
-    if handle is not None and not isinstance(handle, str | Text):
-        refuse_state(machine, target, "the model's text")
+    for key in ("_handle", "handle"):
+        if not isinstance(entries.get(key), str | Text | None):
+            refuse_state(machine, target, "the model's text")
     if entries.get("_network") not in (None, False):
         refuse_state(machine, target, "no network")
 
