@@ -24,6 +24,7 @@ def handle(services: Composition) -> dict[str, Any]:
         "outbox": lambda: {"sent": services.outbox.sweep()},
         "jobs": lambda: services.job_sweep.run(),
         "uploads": lambda: services.upload_sweep.run(),
+        "registry": lambda: services.registry_sweep.run(),
         "access": lambda: services.access_sweep.run(),
     }
     report: dict[str, Any] = {}

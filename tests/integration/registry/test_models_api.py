@@ -30,7 +30,20 @@ ROUTES = [
     ("GET", f"/models/{new_id('mdl')}"),
     ("GET", f"/models/{new_id('mdl')}/versions"),
     ("GET", f"/models/{new_id('mdl')}/versions/v1"),
+    ("PATCH", f"/models/{new_id('mdl')}"),
+    ("DELETE", f"/models/{new_id('mdl')}"),
+    ("POST", f"/models/{new_id('mdl')}/restore"),
+    ("PATCH", f"/models/{new_id('mdl')}/versions/v1"),
+    ("DELETE", f"/models/{new_id('mdl')}/versions/v1"),
+    ("POST", f"/models/{new_id('mdl')}/versions/v1/restore"),
 ]
+
+
+def body_for(method, path):
+    """A good body where the route takes one."""
+    if method == "PATCH":
+        return {"description": "Who leaves"}
+    return WANTED if path == "/models/upload" else None
 
 
 @pytest.fixture
@@ -74,7 +87,7 @@ def post_form(client, fields=(("name", "churn"),), **file):
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
 def test_anonymous_callers_are_turned_away(gateway, method, path):
-    answer = gateway.request(method, path, json=WANTED if method == "POST" else None)
+    answer = gateway.request(method, path, json=body_for(method, path))
     assert answer.status == 401
     assert answer.headers["www-authenticate"].startswith("Bearer")
     assert answer.headers["content-type"] == "application/problem+json"
@@ -92,7 +105,7 @@ def test_a_credential_without_the_scope_is_forbidden(services, user, method, pat
 
     services.__dict__["admitter"] = Narrow()
     gateway = ApiGateway(lambda_handler(create_app(router, services)), headers=user.headers)
-    assert gateway.request(method, path, json=WANTED if method == "POST" else None).status == 403
+    assert gateway.request(method, path, json=body_for(method, path)).status == 403
 
 
 # What may not be
@@ -458,7 +471,7 @@ def test_without_postgres_a_503_that_says_come_back(cloud, redis_client, store, 
     )
     gateway = ApiGateway(lambda_handler(create_app(router, away)), headers=user.headers)
     for method, path in ROUTES:
-        answer = gateway.request(method, path, json=WANTED if method == "POST" else None)
+        answer = gateway.request(method, path, json=body_for(method, path))
         assert answer.status == 503
         assert answer.json()["code"] == "unavailable"
         assert int(answer.headers["retry-after"]) >= 1
@@ -500,6 +513,17 @@ EXPECTED = {
     "list_versions": 200,
     "get_version": 200,
     "get_version_bad_number": 404,
+    "list_models_filtered": 200,
+    "list_models_bad_sort": 422,
+    "change_model": 200,
+    "change_model_nothing": 422,
+    "change_model_without_match": 428,
+    "delete_model": 200,
+    "restore_model_not_deleted": 404,
+    "change_version": 200,
+    "change_version_not_ready": 409,
+    "delete_version": 200,
+    "restore_version_not_deleted": 404,
 }
 
 

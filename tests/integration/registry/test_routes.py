@@ -11,7 +11,7 @@ from modelyard.kit.clock import utc_now
 from modelyard.kit.ids import new_id
 from modelyard.registry.repository import ModelRepository
 from modelyard.registry.routes import RouteBook
-from modelyard.serving.route import Route, route_key
+from modelyard.serving.route import GONE, Route, route_key
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -74,12 +74,13 @@ def test_no_route_for_strangers(book, stranger, model):
     assert book.load(stranger.id, model) is None
 
 
-def test_publishing_a_deleted_model_removes_its_route(book, user, model, redis_client, database):
+def test_publishing_a_deleted_model_says_that_it_is_gone(book, user, model, redis_client, database):
     book.publish(user.id, model)
     with database.transaction() as session:
         ModelRepository(session, user.id).model(model).deleted_at = utc_now()
     assert book.publish(user.id, model) is None
-    assert redis_client.get(route_key(user.id, model)) is None
+    assert redis_client.get(route_key(user.id, model)) == GONE
+    assert 0 < redis_client.ttl(route_key(user.id, model)) <= 60
 
 
 def test_redis_away_is_said(database, user, model):
@@ -97,14 +98,14 @@ def test_a_repository_shows_nobody_elses_rows(database, user, stranger, model):
         assert own.own_ids([model, new_id("mdl"), "\0"]) == {model}
         assert other.own_ids([model]) == set()
         assert own.find_version(version_id) is not None
-        assert len(own.versions(model, before=None, limit=9)) == 4
+        assert len(own.versions(model, limit=9)) == 4
         assert other.find_model(model) is None
         assert other.find_model(model, lock=True) is None
         assert other.find_version(version_id) is None
         assert other.find_version(version_id, lock=True) is None
         assert other.version_of_upload(f"uploads/{version_id}", "v") is None
-        assert other.models(after=None, limit=9) == []
-        assert other.versions(model, before=None, limit=9) == []
+        assert other.models(limit=9) == []
+        assert other.versions(model, limit=9) == []
         assert other.latest_versions([model]) == {}
         assert other.ready_versions(model) == []
         assert other.model_named("churn").id != model

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import orjson
 import pytest
 from modelyard.kit.errors import Unavailable
-from modelyard.serving.errors import ModelNotFound, ModelNotReady, VersionNotFound
+from modelyard.serving.errors import ModelNotFound, ModelNotReady, VersionArchived, VersionNotFound
 from modelyard.serving.route import GONE, Route, answer_key, route_key
 from modelyard.serving.routing import KEEP_SECONDS, RouteTable, remember_in
 
@@ -36,6 +37,27 @@ class TestRoute:
     def test_pick(self) -> None:
         assert route(2, 1, 2).pick(None).label == "v2"
         assert route(2, 1, 2).pick(1).label == "v1"
+
+    def test_an_archived_version_is_gone(self) -> None:
+        data = route(1, 1).to_json() | {"archived": [2]}
+        with pytest.raises(VersionArchived) as caught:
+            Route.from_json(json.loads(json.dumps(data))).pick(2)
+        assert (caught.value.status, caught.value.code) == (410, "version_archived")
+
+    def test_a_route_of_an_older_writer_is_read(self) -> None:
+        data = route(1, 1).to_json()
+        del data["archived"]
+        for key in ("deprecated_at", "sunset_at"):
+            del data["versions"]["1"][key]
+        assert Route.from_json(data) == route(1, 1)
+
+    def test_notices_of_a_deprecated_version(self) -> None:
+        version = ready_version(1)
+        assert version.notices == {}
+        deprecated = replace(version, deprecated_at=1_700_000_000)
+        assert deprecated.notices == {"deprecation": "@1700000000"}
+        ending = replace(deprecated, sunset_at=1_800_000_000)
+        assert ending.notices["sunset"] == "Fri, 15 Jan 2027 08:00:00 GMT"
 
     def test_nothing_is_ready(self) -> None:
         empty = Route("mdl_1", "usr_1", "a model")
@@ -76,6 +98,14 @@ def dumped(item: Route) -> bytes:
 
 
 class TestRouteTable:
+    def test_a_deleted_model_is_gone_without_asking_postgres(self) -> None:
+        table = Table()
+        table.learn(dumped(route()))
+        with pytest.raises(ModelNotFound):
+            table.learn(GONE)
+        assert table.table.peek("usr_1", "mdl_1") == (None, False)
+        assert table.loads == 0
+
     def test_unknown(self) -> None:
         assert Table().table.peek("usr_1", "mdl_1") == (None, False)
 

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from modelyard.registry.uploads import Uploads
     from modelyard.serving.engine import Engine
     from modelyard.serving.models import ModelCache
+    from modelyard.serving.names import NameTable
     from modelyard.serving.routing import RouteTable
     from modelyard.serving.runtime import Invoke
     from modelyard.telemetry.ingest import RecordWriter
@@ -405,8 +406,18 @@ class HotComposition(Composition):
         from modelyard.serving.engine import Engine
 
         return Engine(
-            admit=self.admitter.admit, routes=self.route_table, models=self.model_cache, cache=self.redis
+            admit=self.admitter.admit,
+            routes=self.route_table,
+            names=self.name_table,
+            models=self.model_cache,
+            cache=self.redis,
         )
+
+    @cached_property
+    def name_table(self) -> NameTable:
+        from modelyard.serving.names import NameTable, remember_in
+
+        return NameTable(lambda user_id, name: self.routes.find(user_id, name), remember_in(self.redis))
 
     @cached_property
     def route_table(self) -> RouteTable:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from modelyard.serving.errors import InvalidParameter, ModelNotReady, VersionNotFound
+from modelyard.serving.errors import InvalidParameter
 from modelyard.serving.route import Route, VersionRoute
 from modelyard.serving.signature import Signature
 
@@ -30,18 +30,11 @@ FindRoute = Callable[[str, str], Route | None]
 def choose(route: Route, wished: str | None) -> VersionRoute:
     """The version that `?version=` names, or the default. Raises what the caller may be told."""
     if wished is None:
-        if route.default is None or route.default not in route.versions:
-            raise ModelNotReady(
-                "No version of this model is ready. GET /api/models/{model_id}/versions says why."
-            )
-        return route.versions[route.default]
+        return route.pick(None)
     match = _VERSION.fullmatch(wished)
     if match is None:
         raise InvalidParameter("version is a number such as 2 or v2.")
-    version = route.versions.get(int(match.group(1)))
-    if version is None:
-        raise VersionNotFound("This model has no such version that is ready.")
-    return version
+    return route.pick(int(match.group(1)))
 
 
 def asked_outputs(signature: Signature, wished: Sequence[str] | None) -> list[str]:

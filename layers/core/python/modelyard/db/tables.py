@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
-    ARRAY,
     BigInteger,
     Boolean,
     CheckConstraint,
@@ -25,7 +24,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 Id = String(30)
@@ -106,7 +105,9 @@ class AuditEntry(Base):
     id: Mapped[str] = mapped_column(Id, primary_key=True)
     at: Mapped[datetime] = mapped_column(server_default=func.now())
     user_id: Mapped[str | None] = mapped_column(Id)  # the account that it concerns, who may read it
-    actor_id: Mapped[str | None] = mapped_column(Id)  # who did it; None: somebody unknown, or the service itself
+    actor_id: Mapped[str | None] = mapped_column(
+        Id
+    )  # who did it; None: somebody unknown, or the service itself
     credential_id: Mapped[str | None] = mapped_column(Id)
     action: Mapped[str] = mapped_column(String(64))
     target: Mapped[str] = mapped_column(String(128), server_default="")
@@ -142,19 +143,34 @@ class Model(Base):
     user_id: Mapped[str] = mapped_column(Id, ForeignKey("users.id", ondelete="CASCADE"))
     name: Mapped[str] = mapped_column(String(128))
     description: Mapped[str] = mapped_column(server_default="")
+    tags: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
+    facts: Mapped[dict[str, Any]] = mapped_column("metadata", server_default="{}")  # free-form
+    card: Mapped[str] = mapped_column(server_default="")  # Markdown
     default_version: Mapped[int | None]
-    last_version: Mapped[int] = mapped_column(server_default="0")  # the counter that numbers versions; lock the row
+    last_version: Mapped[int] = mapped_column(
+        server_default="0"
+    )  # the counter that numbers versions; lock the row
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now(), onupdate=func.now())
     deleted_at: Mapped[datetime | None]
     __table_args__ = (
-        Index("uq_models_user_id_name", "user_id", "name", unique=True, postgresql_where=text("deleted_at IS NULL")),
+        Index(
+            "uq_models_user_id_name",
+            "user_id",
+            "name",
+            unique=True,
+            postgresql_where=text("deleted_at IS NULL"),
+        ),
         Index("ix_models_user_id_id", "user_id", "id"),
+        Index("ix_models_deleted_at", "deleted_at", postgresql_where=text("deleted_at IS NOT NULL")),
+        Index("ix_models_updated_at", "updated_at"),
     )
 
 
 class ModelVersion(Base):
-    """An immutable version. `status` moves pending → inspecting → ready | failed and never back."""
+    """An immutable version. `status` moves pending → inspecting → ready | failed and never back; `stage` says
+    whether a ready one may be used, and moves as its owner wishes.
+    """
 
     __tablename__ = "model_versions"
     id: Mapped[str] = mapped_column(Id, primary_key=True)
@@ -176,6 +192,13 @@ class ModelVersion(Base):
     onnx_sha256: Mapped[str | None] = mapped_column(String(64))
     runtime: Mapped[str | None] = mapped_column(String(16))  # onnx | native
     signature: Mapped[dict[str, Any] | None]  # modelyard.serving.signature.Signature
+    stage: Mapped[str] = mapped_column(String(16), server_default="active")
+    deprecated_at: Mapped[datetime | None]
+    sunset_at: Mapped[datetime | None]  # when a deprecated version is meant to end
+    description: Mapped[str] = mapped_column(server_default="")
+    tags: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
+    facts: Mapped[dict[str, Any]] = mapped_column("metadata", server_default="{}")
+    deleted_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     inspecting_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
@@ -190,7 +213,9 @@ class ModelVersion(Base):
             postgresql_where=text("upload_s3_version IS NOT NULL"),
         ),
         Index("ix_model_versions_status", "status", "created_at"),
+        Index("ix_model_versions_deleted_at", "deleted_at", postgresql_where=text("deleted_at IS NOT NULL")),
         CheckConstraint("status in ('pending', 'inspecting', 'ready', 'failed')", name="status"),
+        CheckConstraint("stage in ('active', 'deprecated', 'archived')", name="stage"),
     )
 
 
@@ -229,7 +254,9 @@ class JobChunk(Base):
     status: Mapped[str] = mapped_column(String(16), server_default="queued")
     first_row: Mapped[int]
     rows: Mapped[int]
-    first_byte: Mapped[int] = mapped_column(BigInteger, server_default="0")  # where its rows stand in the input file
+    first_byte: Mapped[int] = mapped_column(
+        BigInteger, server_default="0"
+    )  # where its rows stand in the input file
     end_byte: Mapped[int] = mapped_column(BigInteger, server_default="0")
     failed_rows: Mapped[int] = mapped_column(server_default="0")
     result_key: Mapped[str | None]

@@ -140,9 +140,22 @@ class ArtifactStore:
                 MetadataDirective="REPLACE",
             )
 
-    def delete(self, key: str) -> None:
+    def delete(self, key: str, version: str | None = None) -> None:
+        """Without `version` the newest one is hidden, with it exactly that one is removed."""
         with _translated():
-            self._s3.delete_object(Bucket=self._bucket, Key=key)
+            self._s3.delete_object(Bucket=self._bucket, Key=key, **_version(version))
+
+    def delete_prefix(self, prefix: str) -> None:
+        """Everything below `prefix`, which ends with a slash."""
+        assert prefix.endswith("/")
+        with _translated():
+            pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
+            for page in pages:
+                if objects := [{"Key": found["Key"]} for found in page.get("Contents", [])]:
+                    told = {"Objects": objects, "Quiet": True}
+                    answer = self._s3.delete_objects(Bucket=self._bucket, Delete=told)
+                    if answer.get("Errors"):
+                        raise Unavailable("The file storage did not delete everything. Try again shortly.")
 
 
 def _version(version: str | None) -> dict[str, str]:

@@ -149,6 +149,8 @@ class Claims:
 
     def _take(self, version: ModelVersion, arrival: Arrival) -> Claim | Settled:
         now = self._clock()
+        if version.deleted_at is not None:
+            return Settled(Outcome.IGNORED, "the version was deleted")
         if version.status == "ready":
             return Settled(Outcome.REPEATED, "already ready", publish=(version.user_id, version.model_id))
         if version.status == "failed":

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from modelyard.db.tables import Model, ModelVersion, User
 from modelyard.kit.errors import NotFound
 from modelyard.kit.ids import is_id, new_id
+from modelyard.registry.search import ModelSearch, VersionSearch
 
 
 class ModelRepository:
@@ -26,11 +27,17 @@ class ModelRepository:
         self._session = session
         self.user_id = user_id
 
-    def _models(self) -> Select[Model]:
-        return select(Model).where(Model.user_id == self.user_id, Model.deleted_at.is_(None))
+    def _models(self, *, deleted: bool = False) -> Select[Model]:
+        gone = Model.deleted_at.is_not(None) if deleted else Model.deleted_at.is_(None)
+        return select(Model).where(Model.user_id == self.user_id, gone)
 
-    def _versions(self) -> Select[ModelVersion]:
-        return select(ModelVersion).where(ModelVersion.user_id == self.user_id)
+    def _versions(self, *, deleted: bool | None = False) -> Select[ModelVersion]:
+        """`deleted=None`: whether deleted or not."""
+        statement = select(ModelVersion).where(ModelVersion.user_id == self.user_id)
+        if deleted is None:
+            return statement
+        gone = ModelVersion.deleted_at
+        return statement.where(gone.is_not(None) if deleted else gone.is_(None))
 
     # Reading
 
@@ -38,45 +45,66 @@ class ModelRepository:
         statement = select(User.id).where(User.id == self.user_id, User.status == "active")
         return self._session.scalar(statement) is not None
 
-    def model(self, model_id: str) -> Model:
-        """Raises `NotFound` for a missing, deleted or foreign id alike."""
-        found = self.find_model(model_id)
+    def model(self, model_id: str, *, lock: bool = False, deleted: bool = False) -> Model:
+        """Raises `NotFound` for a missing or foreign id alike, and for one that is deleted or is not."""
+        found = self.find_model(model_id, lock=lock, deleted=deleted)
         if found is None:
             raise NotFound("There is no such model. GET /models lists yours.")
         return found
 
-    def find_model(self, model_id: str, *, lock: bool = False) -> Model | None:
+    def find_model(self, model_id: str, *, lock: bool = False, deleted: bool = False) -> Model | None:
         if not is_id(model_id, "mdl"):
             return None  # also keeps NUL bytes and the like away from PostgreSQL
-        return self._session.scalar(_locked(self._models().where(Model.id == model_id), lock))
+        return self._session.scalar(_locked(self._models(deleted=deleted).where(Model.id == model_id), lock))
+
+    def has_model_named(self, name: str) -> bool:
+        return self._session.scalar(self._models().where(Model.name == name)) is not None
+
+    def find_model_named(self, name: str) -> Model | None:
+        return self._session.scalar(self._models().where(Model.name == name))
 
     def own_ids(self, model_ids: Iterable[str]) -> set[str]:
         """Those of `model_ids` that are the user's."""
         wanted = {model_id for model_id in model_ids if is_id(model_id, "mdl")}
         return {model.id for model in self._session.scalars(self._models().where(Model.id.in_(wanted)))}
 
-    def models(self, *, after: str | None, limit: int) -> Sequence[Model]:
-        """Newest first; `after` is the id of the last model that was shown."""
-        statement = self._models().order_by(Model.id.desc()).limit(limit)
+    def models(
+        self, search: ModelSearch = ModelSearch(), *, after: Sequence[str | int] | None = None, limit: int
+    ) -> Sequence[Model]:
+        """`after` is the position of the last model that was shown."""
+        statement = self._models(deleted=search.deleted).where(*search.conditions())
         if after is not None:
-            statement = statement.where(Model.id < after)
-        return self._session.scalars(statement).all()
+            statement = statement.where(search.after(after))
+        return self._session.scalars(statement.order_by(*search.order()).limit(limit)).all()
 
-    def version(self, model_id: str, number: int) -> ModelVersion:
+    def version(
+        self, model_id: str, number: int, *, lock: bool = False, deleted: bool = False
+    ) -> ModelVersion:
         """Raises `NotFound`, also where the model is missing, deleted or foreign."""
         self.model(model_id)
-        statement = self._versions().where(ModelVersion.model_id == model_id, ModelVersion.number == number)
-        found = self._session.scalar(statement)
+        statement = self._versions(deleted=deleted).where(
+            ModelVersion.model_id == model_id, ModelVersion.number == number
+        )
+        found = self._session.scalar(_locked(statement, lock))
         if found is None:
             raise NotFound("This model has no such version. GET /models/{model_id}/versions lists them.")
         return found
 
-    def versions(self, model_id: str, *, before: int | None, limit: int) -> Sequence[ModelVersion]:
-        """Newest first; `before` is the number of the last version that was shown."""
-        statement = self._versions().where(ModelVersion.model_id == model_id)
-        if before is not None:
-            statement = statement.where(ModelVersion.number < before)
-        return self._session.scalars(statement.order_by(ModelVersion.number.desc()).limit(limit)).all()
+    def versions(
+        self, model_id: str, search: VersionSearch = VersionSearch(), *, after: int | None = None, limit: int
+    ) -> Sequence[ModelVersion]:
+        """`after` is the number of the last version that was shown."""
+        statement = self._versions(deleted=search.deleted).where(
+            ModelVersion.model_id == model_id, *search.conditions()
+        )
+        if after is not None:
+            statement = statement.where(search.after(after))
+        return self._session.scalars(statement.order_by(search.order()).limit(limit)).all()
+
+    def all_versions(self, model_id: str) -> Sequence[ModelVersion]:
+        """Deleted ones too."""
+        statement = self._versions(deleted=None).where(ModelVersion.model_id == model_id)
+        return self._session.scalars(statement.order_by(ModelVersion.number)).all()
 
     def latest_versions(self, model_ids: Sequence[str]) -> dict[str, ModelVersion]:
         """Model id → its newest version, whatever its status."""
@@ -91,6 +119,21 @@ class ModelRepository:
     def ready_versions(self, model_id: str) -> Sequence[ModelVersion]:
         statement = self._versions().where(ModelVersion.model_id == model_id, ModelVersion.status == "ready")
         return self._session.scalars(statement.order_by(ModelVersion.number)).all()
+
+    def version_states(self, model_ids: Sequence[str]) -> dict[str, dict[int, bool]]:
+        """Model id → number → whether that version answers; without what makes rows large."""
+        statement = (
+            self._versions()
+            .where(ModelVersion.model_id.in_(model_ids))
+            .order_by(ModelVersion.number)
+            .with_only_columns(
+                ModelVersion.model_id, ModelVersion.number, ModelVersion.status, ModelVersion.stage
+            )
+        )
+        found: dict[str, dict[int, bool]] = {}
+        for model_id, number, status, stage in self._session.execute(statement):
+            found.setdefault(model_id, {})[number] = status == "ready" and stage != "archived"
+        return found
 
     # Registration
 
@@ -128,11 +171,24 @@ class ModelRepository:
         return self._session.scalar(_locked(self._versions().where(ModelVersion.id == version_id), lock))
 
     def version_of_upload(self, key: str, s3_version: str) -> ModelVersion | None:
-        """The version that this object version became; locked."""
-        statement = self._versions().where(
+        """The version that this object version became, deleted or not; locked."""
+        statement = self._versions(deleted=None).where(
             ModelVersion.upload_key == key, ModelVersion.upload_s3_version == s3_version
         )
         return self._session.scalar(_locked(statement, lock=True))
+
+    # The end
+
+    def deleted_version(self, version_id: str) -> ModelVersion | None:
+        """Locked."""
+        statement = self._versions(deleted=True).where(ModelVersion.id == version_id)
+        return self._session.scalar(_locked(statement, lock=True))
+
+    def erase(self, row: Model | ModelVersion) -> None:
+        """Removes the row, and with it whatever hangs on it."""
+        assert row.user_id == self.user_id
+        self._session.delete(row)
+        self._session.flush()
 
     def touch(self, model: Model, now: datetime) -> None:
         """The model changed for those who look at it, although none of its own columns need have."""

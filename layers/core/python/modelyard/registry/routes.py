@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 
 from sqlalchemy.orm import Session
 
@@ -10,10 +11,17 @@ from modelyard.db.engine import Database
 from modelyard.kit.redis import RedisCommands
 from modelyard.registry.names import ArtifactKeys
 from modelyard.registry.repository import ModelRepository
-from modelyard.serving.route import Route, VersionRoute, route_key
+from modelyard.serving.names import ListedModel
+from modelyard.serving.route import GONE, Route, VersionRoute, route_key
 
 KEEP_SECONDS = 3600
 """How long Redis keeps a route, and so the longest that a route can be stale after a lost publication."""
+
+MOST_LISTED = 1_000
+"""Models in one list: its protocols have no pages."""
+
+GONE_SECONDS = 60
+"""How long a deleted model is said to be gone: longer than a request that read it before may still run."""
 
 
 class RouteBook:
@@ -28,8 +36,22 @@ class RouteBook:
         with self._database.transaction() as session:
             return _load(session, user_id, model_id)
 
+    def find(self, user_id: str, name: str) -> str | None:
+        """The id of the user's model of that name; raises `Unavailable`."""
+        with self._database.transaction() as session:
+            model = ModelRepository(session, user_id).find_model_named(name)
+            return None if model is None else model.id
+
+    def listing(self, user_id: str) -> list[ListedModel]:
+        """The user's models, newest first, at most `MOST_LISTED`; raises `Unavailable`."""
+        with self._database.transaction() as session:
+            repository = ModelRepository(session, user_id)
+            models = repository.models(limit=MOST_LISTED)
+            versions = repository.version_states([model.id for model in models])
+            return [ListedModel(m.id, m.name, m.default_version, versions.get(m.id, {})) for m in models]
+
     def publish(self, user_id: str, model_id: str) -> Route | None:
-        """Writes the committed route to Redis, or removes it where the model is gone.
+        """Writes the committed route to Redis, or that the model is gone.
 
         Call it after the commit that changed the route. Publications of one model wait for each other on its
         row, so an older state never overwrites a newer one. Where Redis is away, its client's error rises.
@@ -38,7 +60,7 @@ class RouteBook:
             ModelRepository(session, user_id).find_model(model_id, lock=True)
             route = _load(session, user_id, model_id)
             if route is None:
-                self._redis.delete(route_key(user_id, model_id))
+                self._redis.set(route_key(user_id, model_id), GONE, ex=GONE_SECONDS)
             else:
                 self._redis.set(route_key(user_id, model_id), encode(route), ex=KEEP_SECONDS)
             return route
@@ -58,7 +80,11 @@ def _load(session: Session, user_id: str, model_id: str) -> Route | None:
     if model is None:
         return None
     versions: dict[int, VersionRoute] = {}
+    archived: list[int] = []
     for version in repository.ready_versions(model_id):
+        if version.stage == "archived":
+            archived.append(version.number)
+            continue
         # `ready` versions have these; the state machine sets them together.
         assert version.artifact_key is not None
         assert version.artifact_format is not None
@@ -75,5 +101,11 @@ def _load(session: Session, user_id: str, model_id: str) -> Route | None:
             metadata_key=ArtifactKeys(user_id, model_id, version.number).metadata,
             onnx_key=version.onnx_key,
             onnx_sha256=version.onnx_sha256,
+            deprecated_at=_epoch(version.deprecated_at),
+            sunset_at=_epoch(version.sunset_at),
         )
-    return Route(model.id, user_id, model.name, model.default_version, versions)
+    return Route(model.id, user_id, model.name, model.default_version, versions, tuple(archived))
+
+
+def _epoch(moment: datetime | None) -> int | None:
+    return None if moment is None else int(moment.timestamp())

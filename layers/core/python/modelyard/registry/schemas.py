@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
 
@@ -11,10 +11,12 @@ from modelyard.db import tables
 from modelyard.kit.clock import isoformat
 from modelyard.registry.artifacts import UploadForm
 from modelyard.registry.names import MAX_FILENAME, MAX_NAME, NAME_PATTERN
+from modelyard.registry.retention import purge_at
 from modelyard.registry.uploads import Announced, Announcement
 
 Moment = Annotated[datetime, PlainSerializer(isoformat, return_type=str)]
 Status = Literal["pending", "inspecting", "ready", "failed"]
+Stage = Literal["active", "deprecated", "archived"]
 MAX_DESCRIPTION = 2000
 
 
@@ -100,8 +102,16 @@ class VersionSummary(BaseModel):
     runtime: Annotated[str | None, Field(examples=["onnx"])]
     estimator: Annotated[str | None, Field(examples=["RandomForestClassifier"])]
     task: Annotated[str | None, Field(examples=["classifier"])]
+    stage: Stage
+    deprecated_at: Moment | None
+    sunset_at: Annotated[Moment | None, Field(description="When a deprecated version is meant to end")]
+    description: str
+    tags: list[str]
+    metadata: dict[str, Any]
     created_at: Moment
     finished_at: Moment | None
+    deleted_at: Moment | None
+    purge_at: Annotated[Moment | None, Field(description="Until then a deleted version can be restored")]
     status_url: str
     predict_url: str
 
@@ -122,8 +132,16 @@ class VersionSummary(BaseModel):
             "runtime": version.runtime,
             "estimator": signature.get("estimator"),
             "task": signature.get("task"),
+            "stage": version.stage,
+            "deprecated_at": version.deprecated_at,
+            "sunset_at": version.sunset_at,
+            "description": version.description,
+            "tags": version.tags,
+            "metadata": version.facts,
             "created_at": version.created_at,
             "finished_at": version.finished_at,
+            "deleted_at": version.deleted_at,
+            "purge_at": version.deleted_at and purge_at(version.deleted_at),
             "status_url": url,
             "predict_url": f"{base_url}/predict/{version.model_id}?version=v{version.number}",
         }
@@ -156,40 +174,64 @@ class Version(VersionSummary):
         )
 
 
-class Model(BaseModel):
+class ModelSummary(BaseModel):
     """A model: a name and its versions."""
 
     model_id: str
     name: str
     description: str
+    tags: list[str]
+    metadata: dict[str, Any]
     default_version: Annotated[str | None, Field(description="What answers predictions; null: none is ready")]
     latest_version: str | None
     latest_status: Status | None
     created_at: Moment
     updated_at: Moment
+    deleted_at: Moment | None
+    purge_at: Annotated[Moment | None, Field(description="Until then a deleted model can be restored")]
     versions_url: str
     predict_url: str
 
     @classmethod
-    def of(cls, model: tables.Model, latest: tables.ModelVersion | None, *, base_url: str) -> Model:
-        return cls.model_validate(
-            {
-                "model_id": model.id,
-                "name": model.name,
-                "description": model.description,
-                "default_version": model.default_version and f"v{model.default_version}",
-                "latest_version": latest and f"v{latest.number}",
-                "latest_status": latest and latest.status,
-                "created_at": model.created_at,
-                "updated_at": model.updated_at,
-                "versions_url": f"{base_url}/models/{model.id}/versions",
-                "predict_url": f"{base_url}/predict/{model.id}",
-            }
-        )
+    def columns(
+        cls, model: tables.Model, latest: tables.ModelVersion | None, base_url: str
+    ) -> dict[str, Any]:
+        return {
+            "model_id": model.id,
+            "name": model.name,
+            "description": model.description,
+            "tags": model.tags,
+            "metadata": model.facts,
+            "default_version": model.default_version and f"v{model.default_version}",
+            "latest_version": latest and f"v{latest.number}",
+            "latest_status": latest and latest.status,
+            "created_at": model.created_at,
+            "updated_at": model.updated_at,
+            "deleted_at": model.deleted_at,
+            "purge_at": model.deleted_at and purge_at(model.deleted_at),
+            "versions_url": f"{base_url}/models/{model.id}/versions",
+            "predict_url": f"{base_url}/predict/{model.id}",
+        }
+
+    @classmethod
+    def of(cls, model: tables.Model, latest: tables.ModelVersion | None, *, base_url: str) -> Self:
+        return cls.model_validate(cls.columns(model, latest, base_url))
+
+
+class Model(ModelSummary):
+    """A model with its card."""
+
+    card: Annotated[str, Field(description="Markdown")]
+
+    @classmethod
+    def columns(
+        cls, model: tables.Model, latest: tables.ModelVersion | None, base_url: str
+    ) -> dict[str, Any]:
+        return super().columns(model, latest, base_url) | {"card": model.card}
 
 
 class ModelPage(BaseModel):
-    items: list[Model]
+    items: list[ModelSummary]
     next_cursor: str | None
 
 

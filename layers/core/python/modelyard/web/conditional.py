@@ -1,4 +1,4 @@
-"""Answers with an entity tag."""
+"""Answers with an entity tag, and changes that name the one they are based on."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from fastapi import Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 
-from modelyard.kit.etag import etag_of, none_match
+from modelyard.kit.errors import PreconditionFailed, PreconditionRequired
+from modelyard.kit.etag import etag_of, matches, none_match
 
 
 def tagged(request: Request, body: BaseModel) -> Response:
@@ -17,3 +18,18 @@ def tagged(request: Request, body: BaseModel) -> Response:
     if not none_match(request.headers.get("if-none-match"), tag):
         return Response(status_code=304, headers=headers)
     return JSONResponse(content, headers=headers)
+
+
+def check_match(request: Request, current: BaseModel) -> None:
+    """Lets a change pass whose `If-Match` names what `current` is now.
+
+    Raises `PreconditionRequired` without the header and `PreconditionFailed` where somebody was faster. Call
+    it with the row locked.
+    """
+    header = request.headers.get("if-match")
+    if header is None:
+        raise PreconditionRequired(
+            "Send If-Match with the ETag that a GET of this answered, so that nobody's change gets lost."
+        )
+    if not matches(header, etag_of(current.model_dump(mode="json"))):
+        raise PreconditionFailed("It has changed since. GET it again, look, and send its new ETag.")
