@@ -49,7 +49,19 @@ def test_every_operation_says_what_a_reader_needs(document):
         assert operation.get("summary"), name
         assert operation.get("tags"), name
         problem = operation["responses"]["default"]["content"]
-        assert problem == {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+        assert problem == expected_problem(name.split()[1]), name
+
+
+def expected_problem(path):
+    """The clients of other protocols know errors of their own shape."""
+    names = {"error"} if path.startswith(("/v1/", "/v2")) else set()
+    if path.endswith(("/invocations", "/ping", "/version")):
+        names = {"error_code", "message"}
+    if not names:
+        return {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    properties = {name: {"type": "string"} for name in sorted(names)}
+    schema = {"type": "object", "required": sorted(names), "properties": properties}
+    return {"application/json": {"schema": schema}}
 
 
 def test_references_resolve(document):
@@ -83,6 +95,9 @@ PUBLIC_ROUTES = {
     "/docs/{asset}",
     "/redoc",
     "/openapi.json",
+    "/v2",
+    "/v2/health/live",
+    "/v2/health/ready",
 }
 
 
