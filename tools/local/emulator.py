@@ -98,14 +98,15 @@ class Emulator(Service):
         shutil.rmtree(self._scratch, ignore_errors=True)
 
     def _nothing_left_to_write(self, since: float) -> bool:
-        """Whether every file of its state is new and none has changed for a while, or time is over."""
+        """Whether its state is written, functions included, and has not changed for a while; or time is over."""
         now = time.time()
         if not self.keep or now - since > STOP_TIMEOUT:
             return True
         files = [file for file in self._state.iterdir() if file.is_file()]
-        times = [file.stat().st_mtime for file in files if file.exists()]
-        written = times and min(times) >= since and not any(file.suffix == ".tmp" for file in files)
-        return bool(written) and now - max(times) > QUIET_SECONDS
+        times = {file.name: file.stat().st_mtime for file in files if file.exists()}
+        if times.get("lambda.json", 0) < since or any(name.endswith(".tmp") for name in times):
+            return False  # the largest part, and the one without which nothing works
+        return now - max(times.values()) > QUIET_SECONDS
 
     def _own_environment(self) -> dict[str, str]:
         # Built from nothing: every function inherits it, and must not see what a laptop's shell exports.
