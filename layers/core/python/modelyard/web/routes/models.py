@@ -28,7 +28,7 @@ from modelyard.web.dependencies import (
     SessionDep,
     WriteModels,
 )
-from modelyard.web.routing import Router
+from modelyard.web.routing import IDEMPOTENT, Router
 from modelyard.web.uploads import UPLOAD_BODY, read_upload
 from modelyard.web.urls import base_url
 
@@ -66,6 +66,7 @@ class ModelQuery(BaseModel):
     response_model=Upload,
     responses={202: {"model": Upload, "description": "The file came along and is being registered"}},
     openapi_extra=UPLOAD_BODY,
+    dependencies=[IDEMPOTENT],
 )
 async def upload(request: Request, response: Response, caller: WriteModels, services: ServicesDep) -> Upload:
     """Uploads a model: announce it as JSON and send the file to the form that comes back, or send a small
