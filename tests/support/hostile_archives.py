@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import json
+import warnings
 import zipfile
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -352,8 +353,6 @@ def _without_schema(members: dict[str, bytes]) -> bytes:
 
 
 def _twice(schema: Schema, members: dict[str, bytes], name: str) -> bytes:
-    import warnings
-
     buffer = io.BytesIO(pack(schema, members))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -386,7 +385,9 @@ def onnx_model(kind: str = "forest") -> Any:
         "svc": SVC(),
         "knn": KNeighborsRegressor(2),
     }[kind]
-    return to_onnx(model.fit(X, [0, 1] * 10), X[:1], options={"zipmap": False} if kind != "knn" else None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return to_onnx(model.fit(X, [0, 1] * 10), X[:1], options={"zipmap": False} if kind != "knn" else None)
 
 
 def onnx_files() -> Iterator[tuple[str, bytes]]:

@@ -159,5 +159,5 @@ def test_mutated_files_neither_crash_nor_hang_the_gate(tmp_path: Path, limits: L
         runs += 1
         assert time.monotonic() - start < 20, "the gate takes long over a small file"
     print(f"{runs} files, {accepted} accepted")
-    assert runs > 20 * SECONDS
+    assert runs > 5 * SECONDS
     assert accepted < runs
