@@ -98,7 +98,7 @@ class Emulator(Service):
         shutil.rmtree(self._scratch, ignore_errors=True)
 
     def _nothing_left_to_write(self, since: float) -> bool:
-        """Whether its state is written, functions included, and has not changed for a while; or time is over."""
+        """Whether its state, functions included, is written and has been quiet for a while; or time is up."""
         now = time.time()
         if not self.keep or now - since > STOP_TIMEOUT:
             return True
