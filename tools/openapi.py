@@ -28,7 +28,10 @@ def routers() -> dict[str, Any]:
         if hasattr(module, "router"):
             found[name] = module.router
     if (ROOT / "functions" / "predict" / "handler.py").exists():
-        found["predict"] = importlib.import_module("modelyard.web.predict_routes").router
+        combine = importlib.import_module("modelyard.web.routing").combine
+        own = importlib.import_module("modelyard.web.predict_routes").router
+        other = importlib.import_module("modelyard.web.protocol_routes")
+        found["predict"] = combine(own, other.v2, other.v1, other.mlflow)
     return found
 
 

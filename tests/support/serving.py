@@ -19,6 +19,7 @@ from modelyard.kit.ids import new_id
 from modelyard.kit.resp import Connection
 from modelyard.serving.artifacts import ArtifactStore
 from modelyard.serving.models import ModelCache
+from modelyard.serving.names import ListedModel
 from modelyard.serving.route import Route, VersionRoute
 from modelyard.serving.runtime import NativeRuntime
 from modelyard.serving.signature import Column, OnnxGraph, OnnxInput, OnnxType, Signature
@@ -201,7 +202,12 @@ class Registered:
 
 
 def register(
-    objects: FakeObjects, user_id: str, *models: Trained, default: int = 1, model_id: str | None = None
+    objects: FakeObjects,
+    user_id: str,
+    *models: Trained,
+    default: int = 1,
+    model_id: str | None = None,
+    name: str = "a model",
 ) -> Registered:
     """Puts the files of versions 1, 2, … in place and makes their route."""
     model_id = model_id or new_id("mdl")
@@ -223,7 +229,7 @@ def register(
             onnx_key=None if native else f"{prefix}/model.onnx",
             onnx_sha256=None if native else hashlib.sha256(trained.onnx).hexdigest(),
         )
-    route = Route(model_id, user_id, "a model", default if models else None, versions)
+    route = Route(model_id, user_id, name, default if models else None, versions)
     return Registered(route, models[0] if models else logistic())
 
 
@@ -244,6 +250,23 @@ class FakeRoutes:
         if self.failure is not None:
             raise self.failure
         return self.routes.get((user_id, model_id))
+
+    def find(self, user_id: str, name: str) -> str | None:
+        self.loads += 1
+        if self.failure is not None:
+            raise self.failure
+        ids = [r.model_id for (owner, _), r in self.routes.items() if owner == user_id and r.name == name]
+        return ids[0] if ids else None
+
+    def listing(self, user_id: str) -> list[ListedModel]:
+        self.loads += 1
+        if self.failure is not None:
+            raise self.failure
+        return [
+            ListedModel(r.model_id, r.name, r.default, dict.fromkeys(r.versions, True))
+            for (owner, _), r in self.routes.items()
+            if owner == user_id
+        ]
 
     def promote(self, registered: Registered, number: int) -> None:
         registered.route = replace(registered.route, default=number)

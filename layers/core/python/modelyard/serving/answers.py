@@ -17,7 +17,7 @@ from modelyard.serving.signature import Signature
 KEEP_SECONDS = 3600
 LARGEST = 256 << 10  # bytes; larger answers cost more to keep than to compute
 
-_WIRE_NAMES = {"predict": "predictions", "predict_proba": "probabilities"}
+WIRE_NAMES = {"predict": "predictions", "predict_proba": "probabilities"}
 
 
 class Cache(Protocol):
@@ -45,7 +45,7 @@ def render(signature: Signature, outputs: dict[str, list[Any]]) -> bytes:
     for output, values in outputs.items():
         # What a model without `predict` gives (a transformer) is its prediction.
         first_choice = output == signature.outputs[0] and "predict" not in signature.outputs
-        body["predictions" if first_choice else _WIRE_NAMES.get(output, output)] = values
+        body["predictions" if first_choice else WIRE_NAMES.get(output, output)] = values
     if "predict_proba" in outputs and signature.classes is not None:
         body["classes"] = signature.classes
     return orjson.dumps(body)

@@ -115,11 +115,11 @@ class Decoder:
         if any(type(value) in (list, dict) for value in values):
             kinds = {kind_of(value) for value in values}
             hint = ' Objects go under "records".' if "an object" in kinds else ""
-            raise _invalid([FieldError("/inputs", f"expected rows that are all arrays.{hint}".rstrip("."))])
+            raise invalid([FieldError("/inputs", f"expected rows that are all arrays.{hint}".rstrip("."))])
         if self._width == 1:
             return [values], lambda row, _: f"/inputs/{row}"
         if len(values) != self._width:
-            raise _invalid([FieldError("/inputs", self._width_problem(len(values)))])
+            raise invalid([FieldError("/inputs", self._width_problem(len(values)))])
         return [[value] for value in values], lambda _, column: f"/inputs/{column}"
 
     def _positional(self, rows: Sequence[Any], where: str) -> list[Sequence[Any]]:
@@ -132,7 +132,7 @@ class Decoder:
             if len(errors) == MAX_ERRORS:
                 break
         if errors:
-            raise _invalid(errors)
+            raise invalid(errors)
         return list(zip(*rows, strict=True))
 
     def _by_column(self, data: dict[str, Any]) -> tuple[list[Sequence[Any]], Pointer]:
@@ -140,17 +140,17 @@ class Decoder:
         for name, values in data.items():
             if type(values) is not list:
                 got = kind_of(values)
-                errors.append(FieldError(_join("/inputs", name), f"expected an array of values, got {got}"))
+                errors.append(FieldError(join("/inputs", name), f"expected an array of values, got {got}"))
         lengths = {len(values) for values in data.values() if type(values) is list}
         if len(lengths) > 1:
             errors.append(
                 FieldError("/inputs", "expected columns of one length, got columns of several lengths")
             )
         if errors:
-            raise _invalid(errors)
-        self._expect_rows(data[self.names[0]], _join("/inputs", self.names[0]), "an array of values")
+            raise invalid(errors)
+        self._expect_rows(data[self.names[0]], join("/inputs", self.names[0]), "an array of values")
         names = self.names
-        return [data[name] for name in names], lambda row, column: f"{_join('/inputs', names[column])}/{row}"
+        return [data[name] for name in names], lambda row, column: f"{join('/inputs', names[column])}/{row}"
 
     def _records(self, records: Any) -> tuple[list[Sequence[Any]], Pointer]:
         self._expect_rows(records, "/records", 'objects such as [{"a": 1, "b": 2}]')
@@ -158,7 +158,7 @@ class Decoder:
         try:
             if all(len(record) == width for record in records):
                 columns: list[Sequence[Any]] = [[record[name] for record in records] for name in names]
-                return columns, lambda row, column: _join(f"/records/{row}", names[column])
+                return columns, lambda row, column: join(f"/records/{row}", names[column])
         except (KeyError, TypeError):
             pass  # some record is no object, or lacks a name: say which
         errors: list[FieldError] = []
@@ -166,26 +166,26 @@ class Decoder:
             errors += self._record_errors(record, f"/records/{number}")
             if len(errors) >= MAX_ERRORS:
                 break
-        raise _invalid(errors)
+        raise invalid(errors)
 
     def _split(self, frame: Any) -> tuple[list[Sequence[Any]], Pointer]:
         where = "/dataframe_split"
         if type(frame) is not dict:
-            raise _invalid(
+            raise invalid(
                 [FieldError(where, f'expected an object with "columns" and "data", got {kind_of(frame)}')]
             )
         names, rows = frame.get("columns"), frame.get("data")
         if type(names) is not list:
-            raise _invalid(
+            raise invalid(
                 [FieldError(f"{where}/columns", f"expected an array of names, got {kind_of(names)}")]
             )
         if not self.signature.named and names == list(range(len(names))):
             names = [f"x{index}" for index in names]  # pandas numbers the columns of an unnamed frame
         if not all(type(name) is str for name in names) or len(set(names)) != len(names):
-            raise _invalid([FieldError(f"{where}/columns", "expected distinct names, all strings")])
+            raise invalid([FieldError(f"{where}/columns", "expected distinct names, all strings")])
         errors = self._name_errors(dict.fromkeys(names), f"{where}/columns", keyed=False)
         if errors:
-            raise _invalid(errors)
+            raise invalid(errors)
         sent = self._positional(
             self._expect_rows(rows, f"{where}/data", "rows such as [[1, 2]]"), f"{where}/data"
         )
@@ -195,7 +195,7 @@ class Decoder:
     def _free_records(self, form: str, value: Any) -> Batch:
         """Objects of any keys, for models that take dictionaries: one column of objects."""
         if form != "records":
-            raise _invalid([FieldError(f"/{form}", 'this model takes objects: send "records" instead')])
+            raise invalid([FieldError(f"/{form}", 'this model takes objects: send "records" instead')])
         self._expect_rows(value, "/records", 'objects such as [{"a": 1}]')
         errors = []
         for number, record in enumerate(value):
@@ -205,8 +205,17 @@ class Decoder:
             if len(errors) == MAX_ERRORS:
                 break
         if errors:
-            raise _invalid(errors)
+            raise invalid(errors)
         return Batch([value], len(value), form)
+
+    # --- what other protocols have read
+
+    def take(self, columns: list[Sequence[Any]], pointer: Pointer, form: str) -> Batch:
+        """The batch of `columns`, of equal length and in the signature's order, checked like any other."""
+        rows = len(columns[0])
+        self.check_count(rows, pointer(0, 0))
+        self._check(columns, pointer)
+        return Batch(columns, rows, form)
 
     # --- rows of a job
 
@@ -240,7 +249,7 @@ class Decoder:
             for column, value in enumerate(values):
                 trouble = self._rules[column].problem(value)
                 if trouble:
-                    pointer = _join("", self.names[column]) if type(row) is dict else f"/{column}"
+                    pointer = join("", self.names[column]) if type(row) is dict else f"/{column}"
                     errors[number] = FieldError(pointer, trouble)
                     break
             else:
@@ -290,18 +299,22 @@ class Decoder:
         if not found:
             return
         found.sort()
-        raise _invalid([FieldError(pointer(row, column), trouble) for row, column, trouble in found])
+        raise invalid([FieldError(pointer(row, column), trouble) for row, column, trouble in found])
 
     def _expect_rows(self, rows: Any, where: str, form: str) -> list[Any]:
         if type(rows) is not list:
-            raise _invalid([FieldError(where, f"expected {form}, got {kind_of(rows)}")])
+            raise invalid([FieldError(where, f"expected {form}, got {kind_of(rows)}")])
+        self.check_count(len(rows), where)
+        return rows
+
+    def check_count(self, rows: int, where: str) -> None:
+        """Raises `InvalidInput` for no rows and `TooManyRows`."""
         if not rows:
-            raise _invalid([FieldError(where, "expected at least one row, got none")])
-        if len(rows) > self.max_rows:
+            raise invalid([FieldError(where, "expected at least one row, got none")])
+        if rows > self.max_rows:
             raise TooManyRows(
                 f"One request takes at most {self.max_rows} rows. Send more as a job to /api/predict/batch/…"
             )
-        return rows
 
     def _width_problem(self, got: int) -> str:
         return f"expected {self._width} value{'s' * (self._width != 1)} ({_listed(self.names)}), got {got}"
@@ -315,13 +328,11 @@ class Decoder:
         """Missing and foreign names. `keyed`: the pointer may go on with the name."""
         errors = []
         for missing in (name for name in self.names if name not in names):
-            errors.append(
-                FieldError(_join(where, missing) if keyed else where, f"missing column {missing!r}")
-            )
+            errors.append(FieldError(join(where, missing) if keyed else where, f"missing column {missing!r}"))
         expected = f"unknown column; expected {_listed(self.names)}"
         for extra in (name for name in names if name not in self._index):
             named = keyed and len(extra) <= _LONGEST_NAME
-            errors.append(FieldError(_join(where, extra) if named else where, expected))
+            errors.append(FieldError(join(where, extra) if named else where, expected))
         return errors[:MAX_ERRORS]
 
 
@@ -336,15 +347,16 @@ def _free_record_problem(record: Any) -> str | None:
 
 def _wrong_keys(data: dict[str, Any], forms: list[str]) -> InvalidInput:
     if len(forms) > 1:
-        return _invalid([FieldError("", f"expected one of {_FORMS_TEXT}, got {len(forms)} of them")])
+        return invalid([FieldError("", f"expected one of {_FORMS_TEXT}, got {len(forms)} of them")])
     if not forms:
-        return _invalid([FieldError("", f"expected {_FORMS_TEXT}, found none of them")])
+        return invalid([FieldError("", f"expected {_FORMS_TEXT}, found none of them")])
     extra = [name for name in data if name not in FORMS]
-    where = _join("", extra[0]) if len(extra[0]) <= _LONGEST_NAME else ""
-    return _invalid([FieldError(where, f"unknown key; the body holds {_FORMS_TEXT} and nothing else")])
+    where = join("", extra[0]) if len(extra[0]) <= _LONGEST_NAME else ""
+    return invalid([FieldError(where, f"unknown key; the body holds {_FORMS_TEXT} and nothing else")])
 
 
-def _invalid(errors: list[FieldError]) -> InvalidInput:
+def invalid(errors: list[FieldError]) -> InvalidInput:
+    """The answer to rows with these errors."""
     shown = errors[:MAX_ERRORS]
     what = "1 place is wrong" if len(errors) == 1 else f"{len(errors)} places are wrong"
     if len(errors) > MAX_ERRORS:
@@ -357,6 +369,6 @@ def _listed(names: list[str], most: int = 10) -> str:
     return text if len(names) <= most else f"{text}, … {len(names) - most} more"
 
 
-def _join(pointer: str, name: str) -> str:
+def join(pointer: str, name: str) -> str:
     """RFC 6901: `~` and `/` are escaped."""
     return f"{pointer}/{name.replace('~', '~0').replace('/', '~1')}"

@@ -15,8 +15,10 @@ from modelyard.kit.errors import FieldError, Forbidden, Problem
 from modelyard.kit.ids import is_id, new_id
 from modelyard.kit.redis import CacheDown
 from modelyard.serving import answers
+from modelyard.serving.decoding import Batch, Decoder
 from modelyard.serving.errors import InvalidParameter, ModelNotFound
 from modelyard.serving.models import LoadedModel, ModelCache
+from modelyard.serving.names import NameTable, name_key
 from modelyard.serving.route import Route, VersionRoute, answer_key, route_key
 from modelyard.serving.routing import RouteTable
 
@@ -30,6 +32,8 @@ class _Caller(Protocol):
     def user_id(self) -> str: ...
     @property
     def scopes(self) -> frozenset[str]: ...
+    @property
+    def models(self) -> frozenset[str] | None: ...
     def check_model(self, model_id: str) -> None: ...
 
 
@@ -56,18 +60,25 @@ class Admit(Protocol):
     ) -> Admitted: ...
 
 
+Read = Callable[[Decoder], tuple[Batch, tuple[str, ...]]]
+"""Reads a request for one version: its rows, and the outputs that it asks for (none: the default)."""
+
+
 @dataclass(slots=True)
 class Ask:
     """One request; the lower half is filled in on the way, for headers and log, whatever the outcome."""
 
-    model_id: str
+    model_id: str  # empty until known, where the caller gave a `name`
     body: bytes
     headers: Mapping[str, str]
     version: int | None = None
+    alias: str | None = None
     outputs: tuple[str, ...] = ()  # empty: the model's default
     deadline: float = field(default_factory=lambda: time.monotonic() + DEADLINE_SECONDS)
     read_cache: bool = True
     write_cache: bool = True
+    name: str | None = None  # the model's, instead of its id
+    read: Read | None = None  # how another protocol reads its body; None: ours, in `body`
     early: Problem | None = None  # what is already known to be wrong; told once the caller is admitted
 
     prediction_id: str = field(default_factory=lambda: new_id("prd"))
@@ -94,21 +105,55 @@ class _Prepared:
     ahead: bytes | Exception | None = None  # the answer, where it was computed while Redis was at work
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """`core` is the part of the answer that `serving.answers.render` makes, from the model or the cache."""
+
+    core: bytes
+    model: LoadedModel
+    model_id: str
+
+
 class Engine:
     """Answers predictions. One instance per environment."""
 
-    def __init__(self, *, admit: Admit, routes: RouteTable, models: ModelCache, cache: answers.Cache) -> None:
+    def __init__(
+        self, *, admit: Admit, routes: RouteTable, names: NameTable, models: ModelCache, cache: answers.Cache
+    ) -> None:
         self._admit = admit
         self._routes = routes
+        self._names = names
         self._models = models
         self._cache = cache
 
     def answer(self, ask: Ask) -> str:
         """The answer's JSON body; raises a `Problem` for everything that a caller may be told."""
+        answered = self.compute(ask)
+        return answers.complete(
+            answered.core,
+            model_id=answered.model_id,
+            model_version=answered.model.version.label,
+            prediction_id=ask.prediction_id,
+            cached=ask.cache == "HIT",
+        )
+
+    def welcome(self, ask: Ask) -> Admitted:
+        """Admits a request that is about no model."""
+        admission = ask.admission = self._admit(ask.headers)
+        _check_scope(admission.caller)
+        return admission
+
+    def load(self, ask: Ask) -> tuple[Route, LoadedModel]:
+        """The model asked for, ready to answer, without a prediction; raises as `answer` does."""
+        admission, route, _, _ = self._admitted(ask, _Clock(ask.timings), foresee=False)
+        return route, self._models.get(route.pick(ask.version, ask.alias), admission.caller.user_id)
+
+    def compute(self, ask: Ask) -> Answered:
+        """The answer, for whoever gives it another shape; raises as `answer` does."""
         clock = _Clock(ask.timings)
         admission, route, prepared, stored = self._admitted(ask, clock)
         user_id = admission.caller.user_id
-        version = ask.route = route.pick(ask.version)
+        version = ask.route = route.pick(ask.version, ask.alias)
         if prepared is None or prepared.model.version != version:
             model = self._models.get(version, user_id)
             clock.lap("load")
@@ -119,17 +164,12 @@ class Engine:
             stored = self._compute(prepared, ask, admission.cache_up)
         else:
             ask.cache = "HIT"
-        body = answers.complete(
-            stored,
-            model_id=route.model_id,
-            model_version=version.label,
-            prediction_id=ask.prediction_id,
-            cached=ask.cache == "HIT",
-        )
         clock.lap("predict")
-        return body
+        return Answered(stored, prepared.model, route.model_id)
 
-    def _admitted(self, ask: Ask, clock: _Clock) -> tuple[Admitted, Route, _Prepared | None, bytes | None]:
+    def _admitted(
+        self, ask: Ask, clock: _Clock, *, foresee: bool = True
+    ) -> tuple[Admitted, Route, _Prepared | None, bytes | None]:
         """Admission and everything that its round trip can tell."""
         route: Route | None = None
         fresh = False
@@ -137,9 +177,13 @@ class Engine:
 
         def lookups(caller: _Caller) -> list[str]:
             nonlocal route, fresh, prepared
+            if ask.name is not None:
+                ask.model_id = self._names.known(caller.user_id, ask.name) or ""
+                if not ask.model_id:
+                    return [name_key(caller.user_id, ask.name)]
             route, fresh = self._routes.peek(caller.user_id, ask.model_id)
             names = [] if fresh else [route_key(caller.user_id, ask.model_id)]
-            prepared = None if route is None else self._foresee(route, ask, caller.user_id)
+            prepared = None if route is None or not foresee else self._foresee(route, ask, caller.user_id)
             if prepared is not None:
                 if ask.read_cache:
                     names.append(prepared.key)
@@ -148,12 +192,12 @@ class Engine:
 
         admission = ask.admission = self._admit(ask.headers, lookups=lookups)
         caller = admission.caller
-        if SCOPE not in caller.scopes:
-            challenge = f'Bearer realm="modelyard", error="insufficient_scope", scope="{SCOPE}"'
-            raise Forbidden(
-                f"This needs the scope {SCOPE}, which your credential does not have.",
-                headers={"WWW-Authenticate": challenge},
-            )
+        _check_scope(caller)
+        raw = admission.values[0] if admission.values and not fresh else None
+        if ask.name is not None and not ask.model_id:
+            cache_up = admission.cache_up
+            ask.model_id = self._names.learn(caller.user_id, ask.name, raw, cache_up=cache_up)
+            raw = self._stored(route_key(caller.user_id, ask.model_id)) if cache_up else None
         caller.check_model(ask.model_id)
         if ask.early is not None:
             raise ask.early
@@ -161,18 +205,32 @@ class Engine:
             raise ModelNotFound("There is no model of this id. GET /api/models lists yours.")
         clock.lap("admit")
         if not fresh or route is None:
-            raw = admission.values[0]
-            route = self._routes.learn(caller.user_id, ask.model_id, raw, cache_up=admission.cache_up)
+            route = self._learn(ask, admission, raw)
             clock.lap("route")
         stored = admission.values[-1] if prepared is not None and ask.read_cache else None
         return admission, route, prepared, stored
+
+    def _learn(self, ask: Ask, admission: Admitted, raw: bytes | None) -> Route:
+        """The route, looked up once more where the name may be another model's by now."""
+        caller, cache_up = admission.caller, admission.cache_up
+        try:
+            return self._routes.learn(caller.user_id, ask.model_id, raw, cache_up=cache_up)
+        except ModelNotFound:
+            if ask.name is None:
+                raise
+            before, ask.model_id = ask.model_id, self._names.find(caller.user_id, ask.name, cache_up=cache_up)
+            if ask.model_id == before:
+                raise
+            caller.check_model(ask.model_id)
+            raw = self._stored(route_key(caller.user_id, ask.model_id)) if cache_up else None
+            return self._routes.learn(caller.user_id, ask.model_id, raw, cache_up=cache_up)
 
     def _foresee(self, route: Route, ask: Ask, user_id: str) -> _Prepared | None:
         """The input prepared for the version that will most likely answer; None where that is not known yet.
 
         What is wrong with the request is told later: first it must be admitted.
         """
-        number = route.default if ask.version is None else ask.version
+        number = route.number(ask.version, ask.alias)
         version = None if number is None else route.versions.get(number)
         model = None if version is None else self._models.peek(version)
         if model is None or ask.early is not None:
@@ -211,6 +269,15 @@ class Engine:
         return core
 
 
+def _check_scope(caller: _Caller) -> None:
+    if SCOPE not in caller.scopes:
+        challenge = f'Bearer realm="modelyard", error="insufficient_scope", scope="{SCOPE}"'
+        raise Forbidden(
+            f"This needs the scope {SCOPE}, which your credential does not have.",
+            headers={"WWW-Authenticate": challenge},
+        )
+
+
 def _core(prepared: _Prepared, ask: Ask) -> bytes:
     model = prepared.model
     outputs = model.runtime.run(prepared.input, prepared.rows, prepared.outputs, ask.deadline)
@@ -218,8 +285,12 @@ def _core(prepared: _Prepared, ask: Ask) -> bytes:
 
 
 def _prepare(model: LoadedModel, ask: Ask, user_id: str) -> _Prepared:
-    outputs = _outputs(model, ask.outputs)
-    batch = model.decoder.decode(ask.body)
+    if ask.read is None:
+        outputs = _outputs(model, ask.outputs)
+        batch = model.decoder.decode(ask.body)
+    else:
+        batch, asked = ask.read(model.decoder)
+        outputs = _outputs(model, asked)
     prepared = model.runtime.prepare(batch)
     name = answers.digest(model.digest_seed, outputs, model.runtime.canonical(prepared))
     return _Prepared(

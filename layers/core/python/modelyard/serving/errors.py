@@ -40,6 +40,10 @@ class VersionNotFound(NotFound):
     code, title = "version_not_found", "No such version"
 
 
+class AliasNotFound(NotFound):
+    code, title = "alias_not_found", "No such alias"
+
+
 class VersionArchived(Gone):
     """The version was ready once; its owner retired it."""
 

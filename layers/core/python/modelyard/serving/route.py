@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
-from modelyard.serving.errors import ModelNotReady, VersionArchived, VersionNotFound
+from modelyard.serving.errors import AliasNotFound, ModelNotReady, VersionArchived, VersionNotFound
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +49,28 @@ class Route:
     default: int | None = None
     versions: dict[int, VersionRoute] = field(default_factory=dict)
     archived: tuple[int, ...] = ()
+    aliases: dict[str, int] = field(default_factory=dict)  # own names; `champion` is the default itself
 
-    def pick(self, number: int | None) -> VersionRoute:
-        """The version asked for, or the default one.
+    def number(self, number: int | None, alias: str | None = None) -> int | None:
+        """The number of the version asked for, be it ready or not; None for an alias that points nowhere."""
+        if number is not None:
+            return number
+        return self.default if alias is None or alias == CHAMPION else self.aliases.get(alias)
 
-        Raises `ModelNotReady`, `VersionArchived` or `VersionNotFound`.
+    def pick(self, number: int | None, alias: str | None = None) -> VersionRoute:
+        """The version asked for by number or alias, or the default one.
+
+        Raises `ModelNotReady`, `AliasNotFound`, `VersionArchived` or `VersionNotFound`.
         """
-        version = self.versions.get(self.default if number is None else number)  # type: ignore[arg-type]
+        wanted = self.number(number, alias)
+        version = self.versions.get(wanted)  # type: ignore[arg-type]
         if version is not None:
             return version
-        if number in self.archived:
+        if alias is not None and wanted is None and alias != CHAMPION:
+            raise AliasNotFound(
+                "This model has no such alias. GET /api/models/{model_id}/aliases lists them."
+            )
+        if wanted in self.archived:
             raise VersionArchived(
                 "This version is archived and answers no more. Leave the version out to get the promoted one."
             )
@@ -87,6 +99,7 @@ class Route:
             default=data["default"],
             versions=versions,
             archived=tuple(data.get("archived", ())),
+            aliases=data.get("aliases", {}),
         )
 
 
@@ -102,6 +115,9 @@ def notices(deprecated_at: int, sunset_at: int | None) -> dict[str, str]:
         headers["sunset"] = formatdate(sunset_at, usegmt=True)
     return headers
 
+
+CHAMPION = "champion"
+"""The alias of the default version; every model with a ready version has it."""
 
 GONE = b"null"
 """What Redis holds for a while in place of a deleted model's route, so that no late reader puts it back."""

@@ -94,12 +94,25 @@ Log = Callable[[LeanRequest, int, str | None], None]
 """Writes the request's log line, given status and the problem's code."""
 
 
+ErrorShape = Callable[[Problem, str], tuple[dict[str, Any], dict[str, str]]]
+"""A problem and the request's path as another protocol tells it: body, and headers besides the problem's."""
+
+
 class LeanApp:
-    """The routes of one function: `LeanApp({"POST /predict/{model_id}": endpoint}, …)`."""
+    """The routes of one function: `LeanApp({"POST /predict/{model_id}": endpoint}, …)`.
+
+    `error_shape` gives the shape of errors where a path's clients expect another than RFC 9457.
+    """
 
     def __init__(
-        self, routes: dict[str, Endpoint], *, origins: Callable[[], Collection[str]], log: Log
+        self,
+        routes: dict[str, Endpoint],
+        *,
+        origins: Callable[[], Collection[str]],
+        log: Log,
+        error_shape: Callable[[str], ErrorShape | None] = lambda path: None,
     ) -> None:
+        self._error_shape = error_shape
         self._routes = [_compile(route, endpoint) for route, endpoint in routes.items()]
         self._origins = origins
         self._log = log
@@ -111,11 +124,11 @@ class LeanApp:
         try:
             response = self._dispatch(request)
         except Problem as problem:
-            response, code = _rendered(problem, request), problem.code
+            response, code = self._rendered(problem, request), problem.code
         except Exception:
             _log_unexpected(request)
             unexpected = Problem(UNEXPECTED)
-            response, code = _rendered(unexpected, request), unexpected.code
+            response, code = self._rendered(unexpected, request), unexpected.code
         answer = self._finish(request, response)
         self._log(request, response.status, code)
         return answer
@@ -136,6 +149,16 @@ class LeanApp:
         if request.method == "OPTIONS":
             return LeanResponse("", 204, {"allow": ", ".join([*allowed, "OPTIONS"])})
         raise MethodNotAllowed(DETAILS[405], headers={"allow": ", ".join(allowed)})
+
+    def _rendered(self, problem: Problem, request: LeanRequest) -> LeanResponse:
+        shape = self._error_shape(request.path)
+        if shape is None:
+            body = problem.body(instance=request.path, request_id=request.request_id)
+            more = {"content-type": PROBLEM_TYPE}
+        else:
+            body, more = shape(problem, request.path)
+        headers = {name.lower(): value for name, value in problem.headers.items()}
+        return LeanResponse(orjson.dumps(body).decode(), problem.status, more | headers)
 
     def _finish(self, request: LeanRequest, response: LeanResponse) -> dict[str, Any]:
         headers = {
@@ -201,13 +224,6 @@ def _read(event: dict[str, Any], context: Any) -> LeanRequest:
         started=started,
         seconds_left=remaining() / 1000 if remaining is not None else 29.0,
     )
-
-
-def _rendered(problem: Problem, request: LeanRequest) -> LeanResponse:
-    body = problem.body(instance=request.path, request_id=request.request_id)
-    headers = {name.lower(): value for name, value in problem.headers.items()}
-    text = orjson.dumps(body).decode()
-    return LeanResponse(text, problem.status, {"content-type": PROBLEM_TYPE, **headers})
 
 
 def _log_unexpected(request: LeanRequest) -> None:

@@ -91,6 +91,9 @@ async def predict(
     caller: PredictCaller,
     model_id: Annotated[str, Path(description="The model's id, `mdl_…`")],
     version: Annotated[str | None, Query(description="`2` or `v2`; otherwise the default version")] = None,
+    alias: Annotated[
+        str | None, Query(max_length=64, description="Such as champion, instead of a version")
+    ] = None,
     outputs: Annotated[
         str | None, Query(description="Comma-separated, such as predict,predict_proba")
     ] = None,

@@ -12,7 +12,7 @@ from modelyard.telemetry.records import PredictionRecord, write_line
 from modelyard.web.lean import LeanRequest, LeanResponse, log_request
 
 _SPARE_SECONDS = 1.0  # of Lambda's own deadline, to still write an answer
-_PARAMETERS = ("version", "outputs", "timeout")
+_PARAMETERS = ("version", "alias", "outputs", "timeout")
 _SHORTEST_TIMEOUT = 0.1
 # The local entry names bodies that came without a type so; binary bodies are none of this route's.
 _JSON_TYPES = frozenset({"", "application/json", "application/octet-stream"})
@@ -30,14 +30,25 @@ class PredictEndpoint:
         try:
             body = self._engine().answer(ask)
         finally:
-            if ask.admission is not None:
-                request.more_headers |= ask.admission.rate.headers()
-            if ask.route is not None:
-                request.more_headers["x-prediction-id"] = ask.prediction_id
-                request.more_headers["x-model-version"] = ask.route.label
-                request.more_headers |= ask.route.notices
-        timing = ", ".join([f"{name};dur={took:.3f}" for name, took in ask.timings.items()])
-        return LeanResponse(body, 200, {"x-cache": ask.cache, "server-timing": timing})
+            request.more_headers |= headers_of(ask)
+        return LeanResponse(body, 200, success_headers(ask))
+
+
+def headers_of(ask: Ask) -> dict[str, str]:
+    """What is known of a request, for its answer, be it an error or not."""
+    headers: dict[str, str] = {}
+    if ask.admission is not None:
+        headers |= ask.admission.rate.headers()
+    if ask.route is not None:
+        headers["x-prediction-id"] = ask.prediction_id
+        headers["x-model-version"] = ask.route.label
+        headers |= ask.route.notices
+    return headers
+
+
+def success_headers(ask: Ask) -> dict[str, str]:
+    timing = ", ".join([f"{name};dur={took:.3f}" for name, took in ask.timings.items()])
+    return {"x-cache": ask.cache, "server-timing": timing}
 
 
 def log_prediction(request: LeanRequest, status: int, code: str | None) -> None:
@@ -69,25 +80,31 @@ def log_prediction(request: LeanRequest, status: int, code: str | None) -> None:
 
 def _ask(request: LeanRequest) -> Ask:
     """The request in the engine's words. What is wrong with it is told by the engine, after admission."""
+    ask = ask_of(request, request.parameters["model_id"])
+    try:
+        if request.event.get("queryStringParameters") or request.event.get("multiValueQueryStringParameters"):
+            ask.version, ask.outputs, wanted = _parameters(request.query)
+            ask.alias = _alias(request.query)
+            ask.deadline = min(ask.deadline, time.monotonic() + wanted)
+        _check_media_type(request.headers.get("content-type", ""))
+        ask.body = request.body()
+    except Problem as problem:
+        ask.early = problem
+    return ask
+
+
+def ask_of(request: LeanRequest, model_id: str) -> Ask:
+    """What headers and Lambda's own deadline say of a request."""
     seconds = min(DEADLINE_SECONDS, request.seconds_left - _SPARE_SECONDS)
     control = request.headers.get("cache-control", "")
-    ask = Ask(
-        model_id=request.parameters["model_id"],
+    return Ask(
+        model_id=model_id,
         body=b"",
         headers=request.headers,
         deadline=time.monotonic() + seconds,
         read_cache="no-cache" not in control and "no-store" not in control,
         write_cache="no-store" not in control,
     )
-    try:
-        if request.event.get("queryStringParameters") or request.event.get("multiValueQueryStringParameters"):
-            ask.version, ask.outputs, wanted = _parameters(request.query)
-            ask.deadline = time.monotonic() + min(seconds, wanted)
-        _check_media_type(request.headers.get("content-type", ""))
-        ask.body = request.body()
-    except Problem as problem:
-        ask.early = problem
-    return ask
 
 
 def _parameters(query: dict[str, list[str]]) -> tuple[int | None, tuple[str, ...], float]:
@@ -105,6 +122,17 @@ def _parameters(query: dict[str, list[str]]) -> tuple[int | None, tuple[str, ...
     if "outputs" in query and not outputs:
         raise _bad("query:outputs", "expected names of outputs, separated by commas")
     return int(number) if number else None, outputs, _timeout(query.get("timeout", [None])[0])
+
+
+def _alias(query: dict[str, list[str]]) -> str | None:
+    if "alias" not in query:
+        return None
+    if "version" in query:
+        raise _bad("query:alias", "expected either version or alias")
+    alias = query["alias"][0]
+    if not 0 < len(alias) <= 64:
+        raise _bad("query:alias", "expected the name of an alias, such as champion")
+    return alias
 
 
 def _timeout(given: str | None) -> float:
