@@ -78,7 +78,7 @@ async def list_jobs(
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
     status: JobStatus | None = None,
-    model_id: Annotated[str | None, Query(max_length=30)] = None,
+    model_id: Annotated[str | None, Query(max_length=30, pattern=r"^mdl_[0-9a-z]+$")] = None,
 ) -> JobPage:
     """The caller's jobs, newest first."""
     caller.check_model(model_id or "")  # a key that is limited to some models lists one model's jobs

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import httpx
 import psycopg
 import pytest
+import redis
 
 from tests.support.account import Account
 from tests.support.estimators import dumped, forest, pipeline
@@ -47,6 +48,7 @@ class Cloud:
     client: Callable[[str], Any]
     postgres: Switch
     redis: Switch
+    cache: Any  # a client of the Redis that the functions use
 
     @property
     def bucket(self) -> str:
@@ -92,6 +94,10 @@ def _login(port: int, password: str) -> dict[str, Any]:
     }
 
 
+def _cache(port: int, password: str) -> Any:
+    return redis.Redis(host="127.0.0.1", port=port, password=password, socket_timeout=5)
+
+
 def _attached(folder: Path) -> Cloud:
     settings = json.loads((folder / "data" / "settings.json").read_text())
     return Cloud(
@@ -100,6 +106,7 @@ def _attached(folder: Path) -> Cloud:
         client=clients(operator_environment(settings["cloud_port"])),
         postgres=Ordered("postgres"),
         redis=Ordered("redis"),
+        cache=_cache(settings["redis_port"], settings["redis_password"]),
     )
 
 
@@ -120,7 +127,8 @@ def _deployed(folder: Path) -> Iterator[Cloud]:
         with LocalCloud(folder, port=free_port(), keep=False) as local:
             services: tuple[Service, Service] = (local.postgres, local.redis)
             database = _login(local.postgres.port, local.postgres.password)
-            yield Cloud(local.url, database, local.client, *services)
+            cache = _cache(local.redis.port, local.redis.password)
+            yield Cloud(local.url, database, local.client, *services, cache)
     finally:
         end_descendants()
 
@@ -144,6 +152,16 @@ def account(cloud: Cloud) -> Iterator[Callable[[], Account]]:
     yield make
     for one in made:
         one.close()
+
+
+@pytest.fixture(scope="session")
+def administrator(cloud: Cloud, account: Callable[[], Account]) -> Account:
+    """An administrator whom no limit stops, logged in since they became one."""
+    admin = account()
+    changed = "UPDATE users SET role = 'admin', requests_per_minute = 1000000 WHERE id = %s RETURNING id"
+    cloud.rows(changed, admin.user_id)
+    admin.log_in()
+    return admin
 
 
 @dataclass(frozen=True)

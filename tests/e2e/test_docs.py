@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -13,7 +13,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from infra.catalogue import all_routes
-from tests.support.account import expect
+from tests.support.account import Account, expect
 from tools import browser
 
 PATIENCE = 60  # seconds; one render on two busy cores
@@ -63,6 +63,38 @@ def test_swagger_ui_lists_every_route(chrome: Chrome, api: httpx.Client):
         for block in operations
     }
     assert {("POST", "/predict/{model_id}"), ("POST", "/models/upload"), ("POST", "/auth/login")} <= shown
+    assert _complaints(chrome) == []
+
+
+def test_authorize_logs_in_and_what_is_tried_carries_the_token(
+    chrome: Chrome, api: httpx.Client, account: Callable[[], Account]
+):
+    user = account()
+    wait = WebDriverWait(chrome, PATIENCE)
+    chrome.get(f"{api.base_url}docs")
+
+    def click(selector: str) -> None:
+        element = wait.until(lambda d: d.find_element(By.CSS_SELECTOR, selector))
+        chrome.execute_script("arguments[0].scrollIntoView({block: 'center'}); arguments[0].click()", element)
+
+    click(".auth-wrapper .btn.authorize")
+    wait.until(lambda d: d.find_element(By.CSS_SELECTOR, "#oauth_username")).send_keys(user.email)
+    chrome.find_element(By.CSS_SELECTOR, "#oauth_password").send_keys(user.password)
+    click(".modal-ux form .auth-btn-wrapper button.authorize, .modal-ux .auth-btn-wrapper button.authorize")
+    wait.until(
+        lambda d: [b for b in d.find_elements(By.CSS_SELECTOR, ".auth-btn-wrapper") if "Logout" in b.text]
+    )
+    click(".modal-ux .close-modal")
+    operation = ".opblock-get:has([data-path='/users/me'])"
+    click(f"{operation} .opblock-summary-control")
+    click(f"{operation} .try-out__btn")
+    click(f"{operation} button.execute")
+    answer = wait.until(
+        lambda d: d.find_element(
+            By.CSS_SELECTOR, f"{operation} .live-responses-table .response-col_description"
+        )
+    )
+    assert user.email in answer.text
     assert _complaints(chrome) == []
 
 

@@ -121,7 +121,11 @@ def whole_api(engine: Engine, redis_server: Redis, folder: Path) -> Iterator[Who
         client.flushall()
         composition = LocalComposition(database=Database(connection), redis=client, s3=s3, sqs=sqs)
         serving = ServingComposition(
-            redis_server.secret, folder / "models", objects=_Bucket(cloud), routes=composition.routes
+            redis_server.secret,
+            folder / "models",
+            objects=_Bucket(cloud),
+            routes=composition.routes,
+            database=composition.database,
         )
         stack.callback(serving.redis.close)
         yield WholeApi(composition, serving, cloud)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,18 +12,12 @@ from schemathesis.config import GenerationConfig
 from schemathesis.generation import GenerationMode
 
 from tests.support.fuzzing import fuzz, labels, load, session_for
-from tests.support.whole_api import WholeApi, whole_api
+from tests.support.whole_api import WholeApi
 from tools.openapi import build
 
 EXAMPLES = int(os.environ.get("MODELYARD_FUZZ_EXAMPLES", "12"))
 URL = "http://api.example.com/api"
 DOCUMENT = json.loads(json.dumps(build()))
-
-
-@pytest.fixture(scope="module")
-def api(engine, redis_server, tmp_path_factory) -> Iterator[WholeApi]:
-    with whole_api(engine, redis_server, tmp_path_factory.mktemp("models")) as api:
-        yield api
 
 
 @pytest.fixture(scope="module")

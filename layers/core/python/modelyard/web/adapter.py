@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +18,7 @@ from urllib.parse import unquote, urlencode
 from mangum.handlers.api_gateway import APIGateway
 
 BASE_PATH = "/api"
+_AUTHORITY = re.compile(r"[A-Za-z0-9._-]{1,253}(:\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:\d{1,5})?")
 
 
 class RestApi(APIGateway):
@@ -102,6 +104,8 @@ def _headers(event: dict[str, Any]) -> list[tuple[str, str]]:
     # The body came whole with the event. Starlette would believe the client's number instead, and say in
     # plain text what our problems say.
     found.pop("content-length", None)
+    if not _AUTHORITY.fullmatch("".join(found.get("host", []))):
+        found.pop("host", None)  # links are made from it
     if "cookie" in found:
         found["cookie"] = ["; ".join(found["cookie"])]
     return [(name, value) for name, values in found.items() for value in values]
