@@ -1,37 +1,25 @@
 """The gate for skops files: the same lists over the schema's nodes. Nothing is extracted.
 
-The schema is walked into the symbols that the pickle gate uses, so that both formats meet the same rules for
-calls
-and states.
+The schema is walked into the symbols that the pickle gate uses, so that both formats meet
+the same rules for calls and states.
 """
 
 from __future__ import annotations
 
-import json
 import re
 import time
 import zipfile
 from pathlib import Path
-from typing import Any, NoReturn
 
-from modelyard.intake import allowlist
-from modelyard.intake.archives import open_archive, read_member
-from modelyard.intake.opcodes import Machine
+from modelyard.intake.archives import open_archive
 from modelyard.intake.pickle_gate import estimator_of, version_of
 from modelyard.intake.skops_nodes import NODES
-from modelyard.intake.symbols import BASED, CALLED, CREATED, VALUED, Global
-from modelyard.intake.verdict import Limits, Refused, StaticReport
-from modelyard.intake.wording import unknown_global
+from modelyard.intake.skops_walker import Walker
+from modelyard.intake.verdict import Limits, StaticReport
 
-SCHEMA = 128 << 20  # bytes of schema.json
-DEPTH = 600  # brackets within brackets
-NODE_DEPTH = 100  # nodes within nodes
-PROTOCOLS = (1, 2)
 _MEMBER = re.compile(
     r"schema\.json|[0-9]{1,20}\.np[yz]|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\.bin"
 )
-_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
-_COMMON = {"__class__", "__module__", "__loader__", "__id__"}
 
 
 def scan_skops(path: Path, limits: Limits, *, deadline: float | None = None) -> StaticReport:
@@ -39,7 +27,7 @@ def scan_skops(path: Path, limits: Limits, *, deadline: float | None = None) -> 
     size = path.stat().st_size
     deadline = deadline if deadline is not None else time.monotonic() + limits.scan_seconds
     with path.open("rb") as file, open_archive(file, size, limits, is_member) as archive:
-        walker = Walker(archive, limits, deadline)
+        walker = Walker(archive, NODES, limits, deadline)
         root = walker.root()
         estimator = estimator_of(root)
         compressed = any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist())
@@ -57,132 +45,3 @@ def scan_skops(path: Path, limits: Limits, *, deadline: float | None = None) -> 
 
 def is_member(name: str) -> bool:
     return _MEMBER.fullmatch(name) is not None
-
-
-class Walker(Machine):
-    """Turns nodes into symbols. It is a `Machine` without a stream: the checks of calls and states need no
-    more.
-    """
-
-    def __init__(self, archive: zipfile.ZipFile, limits: Limits, deadline: float) -> None:
-        # no stream: `Machine.__init__` is for those that read one
-        self.archive = archive
-        self.limits = limits
-        self.deadline = deadline
-        self.nesting = 0
-        self.globals_seen: dict[tuple[str, str], Global] = {}
-        self.nodes = 0
-        self.depth = 0
-        self.by_id: dict[int, tuple[dict[str, Any], Any]] = {}
-
-    def refuse(self, rule: str, detail: str) -> NoReturn:
-        raise Refused(rule, f"{detail} (in node {self.nodes} of the schema)", format="skops")
-
-    def root(self) -> Any:
-        schema = self._schema()
-        protocol = schema.get("protocol")
-        if protocol.__class__ is not int or protocol not in PROTOCOLS:
-            self.refuse("protocol", "the skops protocol is not 1 or 2; save the model with a current skops")
-        self.protocol = protocol
-        schema.pop("protocol")
-        schema.pop("_skops_version", None)
-        return self.node(schema)
-
-    def _schema(self) -> dict[str, Any]:
-        data = read_member(self.archive, "schema.json", SCHEMA)
-        depth = 0
-        for match in _BRACKETS.finditer(data):
-            first = data[match.start()]
-            if first == 0x22:
-                continue
-            depth += 1 if first in b"[{" else -1
-            if depth > DEPTH:
-                self.refuse("too_deep", f"the schema is nested more than {DEPTH} levels deep")
-        try:
-            schema = json.loads(data, object_pairs_hook=_unique)
-        except (ValueError, RecursionError):
-            self.refuse("broken", "the schema is no proper JSON; save the model again")
-        if not isinstance(schema, dict):
-            self.refuse("broken", "the schema is no object; save the model again")
-        return schema
-
-    def node(self, node: Any) -> Any:
-        """The symbol of one node and all below it."""
-        if not isinstance(node, dict) or not _COMMON - {"__id__"} <= set(node):
-            self.refuse(
-                "broken", "the schema has a node without class, module and loader; save the model again"
-            )
-        identity = node.get("__id__")
-        if identity is not None and identity.__class__ is not int:
-            self.refuse("broken", "the schema has a node whose id is no integer; save the model again")
-        if identity in self.by_id:
-            return self._again(node, self.by_id[identity])
-        self.nodes += 1
-        self.depth += 1
-        if self.depth > NODE_DEPTH:
-            self.refuse("too_deep", f"objects are nested more than {NODE_DEPTH} levels deep")
-        if self.nodes > self.limits.memo_entries:
-            self.refuse("too_large", f"the schema has more than {self.limits.memo_entries} nodes")
-        if not self.nodes & 1023 and time.monotonic() > self.deadline:
-            self.refuse("timeout", f"scanning takes more than {self.limits.scan_seconds:g} s")
-        loader = NODES.get(node["__loader__"]) if isinstance(node["__loader__"], str) else None
-        if loader is None:
-            self.refuse("loader", "the schema has a node of a kind that models do not need; rebuild"
-                " the model from"
-                        " standard parts")  # fmt: skip
-        keys, read = loader
-        if set(node) - _COMMON - keys:
-            self.refuse("broken", "the schema has a node with unknown entries; save the model again")
-        symbol = read(self, node)
-        self.depth -= 1
-        if identity:
-            self.by_id[identity] = (node, symbol)
-        return symbol
-
-    def _again(self, node: dict[str, Any], first: tuple[dict[str, Any], Any]) -> Any:
-        """skops takes the first node of an id for all of them, so they must be the same."""
-        if not _same(node, first[0]):
-            self.refuse("duplicate_id", "two different nodes of the schema have one id; save the model again")
-        return first[1]
-
-    def lookup(self, module: Any, name: Any) -> Global:
-        """The global of that name under skops' own names for numpy's random classes."""
-        if not isinstance(module, str) or not isinstance(name, str):
-            self.refuse(
-                "global", "the schema names a class by something else than text; save the model again"
-            )
-        known = self.globals_seen.get((module, name))
-        if known is not None:
-            return known
-        roles = (
-            CALLED * allowlist.has(allowlist.CALL, module, name)
-            | CREATED * allowlist.has(allowlist.NEW, module, name)
-            | VALUED
-            * (allowlist.has(allowlist.VALUE, module, name) or allowlist.has(allowlist.SKOPS, module, name))
-            | BASED * allowlist.has(allowlist.BASE, module, name)
-        )
-        if not roles:
-            self.refuse("global", unknown_global(module, name))
-        found = Global(module, name, roles, self.nodes)
-        self.globals_seen[found.key] = found
-        return found
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("an object has one key twice")
-    return found
-
-
-def _same(first: Any, second: Any) -> bool:
-    """Equality of two nodes, apart from ids and member names, which differ for values that skops makes on
-    the way.
-    """
-    if isinstance(first, dict) and isinstance(second, dict):
-        return set(first) == set(second) and all(
-            _same(value, second[key]) for key, value in first.items() if key not in ("__id__", "file")
-        )
-    if isinstance(first, list) and isinstance(second, list):
-        return len(first) == len(second) and all(map(_same, first, second))
-    return bool(first.__class__ is second.__class__ and first == second)

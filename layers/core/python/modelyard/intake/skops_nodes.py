@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from modelyard.intake.archives import check_sparse, npy_member, read_member
 from modelyard.intake.calls import CALLS, MAPPINGS, NAMED_TUPLES, SCALAR, WRAPPER, is_number
+from modelyard.intake.skops_walker import Read, Walker
 from modelyard.intake.states import build
 from modelyard.intake.symbols import (
     CREATED,
@@ -24,10 +24,6 @@ from modelyard.intake.symbols import (
 )
 from modelyard.intake.wording import describe
 
-if TYPE_CHECKING:
-    from modelyard.intake.skops_gate import Walker
-
-Read = Callable[["Walker", dict[str, Any]], Any]
 KEY_TYPES = {("builtins", name) for name in ("bool", "float", "int", "str")} | {
     ("numpy", name)
     for name in ("bool", "bool_", "float32", "float64", "int8", "int32", "int64", "str_", "uint64")
