@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,7 +38,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+def services_folder() -> Iterator[Path]:
+    """Not below pytest's own folder: each pytest that starts closes that one to PostgreSQL's user."""
+    with tempfile.TemporaryDirectory(prefix="modelyard-tests-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def postgres_server(services_folder: Path) -> Iterator[Postgres]:
     """PostgreSQL at the newest schema, with the application's own role."""
     from modelyard.db.engine import DatabaseSettings
     from modelyard.db.migrate import upgrade
@@ -46,7 +54,7 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgr
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with Postgres(tmp_path_factory.mktemp("services") / "postgres", durable=False) as server:
+        with Postgres(services_folder / "postgres", durable=False) as server:
             owner = DatabaseSettings.from_secret(server.secret())
             upgrade(owner, DatabaseSettings.from_secret(server.secret(**APP_ROLE)))
             yield server
@@ -80,10 +88,10 @@ def session(database: Database) -> Iterator[Session]:
 
 
 @pytest.fixture(scope="session")
-def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
+def redis_server(services_folder: Path) -> Iterator[Redis]:
     from tools.local.services import Redis
 
-    with Redis(tmp_path_factory.mktemp("services") / "redis") as server:
+    with Redis(services_folder / "redis") as server:
         yield server
 
 

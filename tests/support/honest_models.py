@@ -50,7 +50,7 @@ SPECIAL: dict[str, dict[str, Any]] = {
 
 
 def _parameters(cls: type) -> dict[str, Any]:
-    known = inspect.signature(cls.__init__).parameters
+    known = inspect.signature(cls).parameters
     chosen = {key: value for key, value in SMALL.items() if key in known}
     if cls.__name__ in (
         "ElasticNet",
@@ -77,7 +77,7 @@ def _wrapped(name: str, cls: type) -> Any:
     from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 
     classifier, regressor = LogisticRegression(), Ridge()
-    known = inspect.signature(cls.__init__).parameters
+    known = inspect.signature(cls).parameters
     if "transformers" in known:
         from sklearn.preprocessing import StandardScaler
 

@@ -12,7 +12,9 @@ class MissingSetting(RuntimeError):
 def required(name: str) -> str:
     value = os.environ.get(name)
     if not value:
-        raise MissingSetting(f"environment variable {name} is not set; infra/catalogue.py gives it to the function")
+        raise MissingSetting(
+            f"environment variable {name} is not set; infra/catalogue.py gives it to the function"
+        )
     return value
 
 

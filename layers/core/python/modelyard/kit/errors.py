@@ -1,4 +1,4 @@
-"""The one error tree. Everything a caller may be told is a `Problem`; everything else is a 500 without a trace."""
+"""The one error tree. What a caller may be told is a `Problem`; everything else is a 500 without a trace."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """One wrong place in a payload. `detail` says what was expected and what kind of thing was found, never its value."""
+    """One wrong place in a payload. `detail` says what was expected and what kind was found, never the value."""
 
     pointer: str
     detail: str
@@ -22,7 +22,7 @@ class FieldError:
 class Problem(Exception):
     """An error with an answer for the caller (RFC 9457). Subclass it in the domain that raises it.
 
-    `detail` is read by the caller: it says what was wrong and what to change, and never echoes an input value.
+    `detail` is read by the caller: it says what was wrong and what to change, never an input value.
     """
 
     status: ClassVar[int] = 500

@@ -1,4 +1,4 @@
-"""Secrets Manager, read lazily and kept for a few minutes: a rotated secret is seen without a new deployment."""
+"""Secrets Manager, read lazily, kept for minutes: a rotated secret is seen without a new deployment."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def fetch_with_boto3(name: str) -> str:
 
 
 class Secrets:
-    """JSON secrets by name or ARN. A secret that cannot be refreshed stays in use: an outage logs nobody out."""
+    """JSON secrets by name or ARN. One that cannot be refreshed stays in use: an outage logs nobody out."""
 
     def __init__(self, fetch: Fetch = fetch_with_boto3, *, now: Callable[[], float] = time.monotonic) -> None:
         self._fetch = fetch
@@ -37,6 +37,8 @@ class Secrets:
         except Exception as error:
             if kept is not None:
                 return kept[1]
-            raise Unavailable("The service cannot read its configuration right now. Try again shortly.") from error
+            raise Unavailable(
+                "The service cannot read its configuration right now. Try again shortly."
+            ) from error
         self._kept[name] = (self._now(), value)
         return value
