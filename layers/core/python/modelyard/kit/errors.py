@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """One wrong place in a payload. `detail` says what was expected and what kind was found, never the value."""
+    """A wrong place in a payload. `detail`: what was expected and what kind was found, never the value."""
 
     pointer: str
     detail: str
