@@ -87,7 +87,6 @@ def test_authorize_logs_in_and_what_is_tried_carries_the_token(
     click(".modal-ux .close-modal")
     operation = ".opblock-get:has([data-path='/users/me'])"
     click(f"{operation} .opblock-summary-control")
-    click(f"{operation} .try-out__btn")
     click(f"{operation} button.execute")
     answer = wait.until(
         lambda d: d.find_element(

@@ -11,9 +11,11 @@ import asyncio
 import json
 import socket
 import threading
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Self
+from urllib.parse import quote
 
 import httpx
 import uvicorn
@@ -47,15 +49,18 @@ class _TooLarge(Exception):
 
 
 def problem(status: int, code: str, title: str, detail: str, *, instance: str) -> Response:
+    """An answer of the door itself, in the shape of all others; `instance` is the path, decoded."""
+    request_id = str(uuid.uuid4())
     body = {
         "type": f"/api/problems/{code}",
         "title": title,
         "status": status,
         "detail": detail,
-        "instance": instance,
+        "instance": quote(instance, safe="/:@!$&'()*+,;=~"),
         "code": code,
+        "request_id": request_id,
     }
-    headers = {"Retry-After": "2"} if status in (502, 503) else None
+    headers = {"X-Request-Id": request_id} | ({"Retry-After": "2"} if status in (502, 503) else {})
     return Response(json.dumps(body), status, headers=headers, media_type="application/problem+json")
 
 
