@@ -1,10 +1,10 @@
-"""Uploads, models and versions over HTTP."""
+"""Uploads, models, versions and aliases over HTTP."""
 
 from __future__ import annotations
 
 from modelyard.web.app import create_app, lambda_handler
-from modelyard.web.routes import models, versions
+from modelyard.web.routes import aliases, models, versions
 from modelyard.web.routing import combine
 
-router = combine(models.router, versions.router)
+router = combine(models.router, versions.router, aliases.router)
 handler = lambda_handler(create_app(router))

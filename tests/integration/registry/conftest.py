@@ -13,14 +13,20 @@ from modelyard.db.tables import Model, ModelVersion
 from modelyard.intake.verdict import Limits
 from modelyard.kit.clock import utc_now
 from modelyard.registry.artifacts import ArtifactStore
+from modelyard.registry.notifications import Arrival
 from modelyard.registry.registration import Registration
 from modelyard.registry.routes import RouteBook
 from modelyard.registry.sweep import UploadSweep
+from modelyard.serving.route import route_key
+from modelyard.serving.routing import RouteTable
+from modelyard.web.app import create_app, lambda_handler
 from moto import mock_aws
 from moto.moto_api._internal import moto_api_backend
 from sqlalchemy import select
 
+from functions.models.handler import router
 from tests.fakes.inspector import FakeInspector
+from tests.support.http import ApiGateway
 
 BUCKET = "modelyard-test-data"
 REGION = "eu-central-1"
@@ -190,3 +196,46 @@ class Rows:
 @pytest.fixture
 def rows(database) -> Rows:
     return Rows(database)
+
+
+@pytest.fixture
+def gateway(services):
+    return ApiGateway(lambda_handler(create_app(router, services)))
+
+
+@pytest.fixture
+def mine(gateway, user):
+    return gateway.with_headers(user.headers)
+
+
+@pytest.fixture
+def theirs(gateway, stranger):
+    return gateway.with_headers(stranger.headers)
+
+
+@pytest.fixture
+def make(mine, cloud, registration):
+    """Announces versions of a model and registers them; returns the model's id."""
+
+    def make(name="churn", versions=1, *, arrive=True, **announced):
+        for _ in range(versions):
+            given = {"name": name, "filename": "m.joblib", "size": 7} | announced
+            answer = mine.post("/models/upload", json=given).json()
+            key = answer["upload"]["fields"]["key"]
+            if arrive:
+                registration.register(Arrival(key, cloud.put(key, b"a model")))
+        return answer["model_id"]
+
+    return make
+
+
+@pytest.fixture
+def route_of(redis_client, user):
+    """The route as predictions see it."""
+
+    def seen(model_id):
+        table = RouteTable(lambda *_: None, lambda _: None)
+        raw = redis_client.get(route_key(user.id, model_id))
+        return table.learn(user.id, model_id, raw, cache_up=True)
+
+    return seen

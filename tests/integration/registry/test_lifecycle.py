@@ -12,57 +12,9 @@ from modelyard.kit.clock import isoformat, utc_now
 from modelyard.registry.notifications import Arrival
 from modelyard.serving.errors import ModelNotFound, VersionArchived
 from modelyard.serving.route import GONE, answer_key, route_key
-from modelyard.serving.routing import RouteTable
-from modelyard.web.app import create_app, lambda_handler
 from sqlalchemy import select, update
 
-from functions.models.handler import router
-from tests.support.http import ApiGateway
-
 ANY = {"If-Match": "*"}
-
-
-@pytest.fixture
-def gateway(services):
-    return ApiGateway(lambda_handler(create_app(router, services)))
-
-
-@pytest.fixture
-def mine(gateway, user):
-    return gateway.with_headers(user.headers)
-
-
-@pytest.fixture
-def theirs(gateway, stranger):
-    return gateway.with_headers(stranger.headers)
-
-
-@pytest.fixture
-def make(mine, cloud, registration):
-    """Announces versions of a model and registers them; returns the model's id."""
-
-    def make(name="churn", versions=1, *, arrive=True, **announced):
-        for _ in range(versions):
-            given = {"name": name, "filename": "m.joblib", "size": 7} | announced
-            answer = mine.post("/models/upload", json=given).json()
-            key = answer["upload"]["fields"]["key"]
-            if arrive:
-                registration.register(Arrival(key, cloud.put(key, b"a model")))
-        return answer["model_id"]
-
-    return make
-
-
-@pytest.fixture
-def route_of(redis_client, user):
-    """The route as predictions see it."""
-
-    def seen(model_id):
-        table = RouteTable(lambda *_: None, lambda _: None)
-        raw = redis_client.get(route_key(user.id, model_id))
-        return table.learn(user.id, model_id, raw, cache_up=True)
-
-    return seen
 
 
 def etag(api, path):

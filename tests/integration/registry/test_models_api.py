@@ -36,6 +36,12 @@ ROUTES = [
     ("PATCH", f"/models/{new_id('mdl')}/versions/v1"),
     ("DELETE", f"/models/{new_id('mdl')}/versions/v1"),
     ("POST", f"/models/{new_id('mdl')}/versions/v1/restore"),
+    ("GET", f"/models/{new_id('mdl')}/aliases"),
+    ("GET", f"/models/{new_id('mdl')}/aliases/champion"),
+    ("PUT", f"/models/{new_id('mdl')}/aliases/champion"),
+    ("DELETE", f"/models/{new_id('mdl')}/aliases/champion"),
+    ("POST", f"/models/{new_id('mdl')}/aliases/champion/rollback"),
+    ("GET", f"/models/{new_id('mdl')}/promotions"),
 ]
 
 
@@ -43,6 +49,8 @@ def body_for(method, path):
     """A good body where the route takes one."""
     if method == "PATCH":
         return {"description": "Who leaves"}
+    if method == "PUT":
+        return {"version": "v1"}
     return WANTED if path == "/models/upload" else None
 
 
@@ -523,6 +531,13 @@ EXPECTED = {
     "change_version": 200,
     "change_version_not_ready": 409,
     "delete_version": 200,
+    "list_aliases": 200,
+    "get_alias_unknown": 404,
+    "promote_not_ready": 409,
+    "promote_bad_name": 422,
+    "remove_alias_without_match": 404,
+    "roll_back_unknown": 404,
+    "list_promotions": 200,
     "restore_version_not_deleted": 404,
 }
 

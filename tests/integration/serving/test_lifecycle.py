@@ -46,3 +46,43 @@ def test_a_cached_answer_names_its_version(platform: Platform, redis_client) -> 
     version_id = registered.route.versions[1].version_id
     (key,) = redis_client.keys("*:answer:*")
     assert key.decode().startswith(answer_key(platform.user_id, version_id + ":"))
+
+
+class TestAliases:
+    def test_an_alias_is_answered_by_its_version(self, platform: Platform) -> None:
+        registered = platform.add("logistic", "forest")
+        registered.route = replace(registered.route, aliases={"challenger": 2})
+        platform.composition.routes.add(registered)
+        for alias, label in (("champion", "v1"), ("challenger", "v2")):
+            for _ in range(2):
+                answer = platform.api.post(f"{registered.path}?alias={alias}", json={"inputs": [ROW]})
+                assert (answer.status, answer.headers["x-model-version"]) == (200, label)
+            platform.composition.redis.ping()
+            assert answer.headers["x-cache"] == "HIT"
+
+    def test_a_warm_one_costs_what_others_cost(self, platform: Platform) -> None:
+        registered = platform.add("logistic", "forest")
+        registered.route = replace(registered.route, aliases={"challenger": 2})
+        platform.composition.routes.add(registered)
+        path = f"{registered.path}?alias=challenger"
+        platform.api.post(path, json={"inputs": [ROW]})
+        counted = platform.composition.count()
+        assert platform.api.post(path, json={"inputs": [ROW]}).headers["x-cache"] == "HIT"
+        assert counted.sends == 1
+        counted = platform.composition.count()
+        assert platform.api.post(path, json={"inputs": [[1, 2, 3, 4]]}).headers["x-cache"] == "MISS"
+        assert counted.sends == 2
+
+    def test_no_such_alias(self, platform: Platform) -> None:
+        registered = platform.add("logistic")
+        answer = platform.api.post(f"{registered.path}?alias=nobody", json={"inputs": [ROW]})
+        assert (answer.status, answer.json()["code"]) == (404, "alias_not_found")
+        empty = platform.add()
+        answer = platform.api.post(f"{empty.path}?alias=champion", json={"inputs": [ROW]})
+        assert (answer.status, answer.json()["code"]) == (409, "model_not_ready")
+
+    def test_aliases_that_cannot_be(self, platform: Platform) -> None:
+        registered = platform.add("logistic")
+        for query in ("alias=", "alias=champion&version=1", "alias=a&alias=b", "alias=" + "a" * 65):
+            answer = platform.api.post(f"{registered.path}?{query}", json={"inputs": [ROW]})
+            assert (answer.status, answer.json()["errors"][0]["pointer"]) == (422, "query:alias")

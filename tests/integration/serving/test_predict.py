@@ -160,7 +160,7 @@ class TestInvalid:
             ("timeout=nan", 422, "query:timeout"),
             ("timeout=soon", 422, "query:timeout"),
             ("timeout=26", 422, "query:timeout"),
-            ("alias=champion", 422, "query:…"),
+            ("channel=champion", 422, "query:…"),
             ("version=0", 404, None),
         ],
     )

@@ -6,7 +6,7 @@ import ast
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
-WATCHED = {"Model", "ModelVersion"}
+WATCHED = {"Model", "ModelVersion", "ModelAlias", "Promotion"}
 ALLOWED = {
     "registry/repository.py",  # every statement of one user
     "registry/sweep.py",  # finds ids across users, acts through a repository
@@ -58,5 +58,5 @@ def test_every_select_of_the_repository_starts_from_the_filtered_ones():
             if isinstance(n, ast.Call) and isinstance(n.func, ast.Name) and n.func.id == "select"
         ]  # fmt: skip
         if selects and function.name != "owner_is_active":
-            assert function.name in {"_models", "_versions"}
+            assert function.name in {"_models", "_versions", "_aliases", "_promotions"}
             assert "user_id" in ast.unparse(function)

@@ -84,6 +84,7 @@ def _grant(connection: Connection, owner: DatabaseSettings, app: DatabaseSetting
         sql.SQL("REVOKE UPDATE, DELETE ON audit_log FROM {}").format(
             role
         ),  # a trail is added to, never changed
+        sql.SQL("REVOKE UPDATE, DELETE ON promotions FROM {}").format(role),  # likewise
         sql.SQL("GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO {}").format(role),
     ]
     with raw.cursor() as cursor:

@@ -15,6 +15,7 @@ from sqlalchemy import (
     DateTime,
     Double,
     ForeignKey,
+    Identity,
     Index,
     Integer,
     MetaData,
@@ -80,7 +81,7 @@ class Session(Base):
 
 
 class ApiKey(Base):
-    """A key for programs. The secret is shown once and kept as a digest: 256 random bits need no slow hash."""
+    """A key for programs. Its secret is shown once, kept as a digest: 256 random bits need no slow hash."""
 
     __tablename__ = "api_keys"
     id: Mapped[str] = mapped_column(Id, primary_key=True)
@@ -123,7 +124,7 @@ class AuditEntry(Base):
 
 
 class IdempotentRequest(Base):
-    """A creating POST that carried an Idempotency-Key, and what was answered; `status` is None while it runs."""
+    """A creating POST with an Idempotency-Key, and what was answered; `status` is None while it runs."""
 
     __tablename__ = "idempotent_requests"
     user_id: Mapped[str] = mapped_column(Id, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
@@ -219,6 +220,39 @@ class ModelVersion(Base):
     )
 
 
+class ModelAlias(Base):
+    """A name of the owner's for a version; never `champion`, which is `models.default_version`."""
+
+    __tablename__ = "model_aliases"
+    model_id: Mapped[str] = mapped_column(Id, ForeignKey("models.id", ondelete="CASCADE"), primary_key=True)
+    alias: Mapped[str] = mapped_column(String(64), primary_key=True)
+    user_id: Mapped[str] = mapped_column(Id, ForeignKey("users.id", ondelete="CASCADE"))
+    number: Mapped[int]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Promotion(Base):
+    """An alias moved: who, when, from where to where, why. Rows are added and never changed."""
+
+    __tablename__ = "promotions"
+    seq: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    model_id: Mapped[str] = mapped_column(Id, ForeignKey("models.id", ondelete="CASCADE"))
+    user_id: Mapped[str] = mapped_column(Id, ForeignKey("users.id", ondelete="CASCADE"))
+    at: Mapped[datetime] = mapped_column(server_default=func.now())
+    actor_id: Mapped[str | None] = mapped_column(Id)  # None: the platform itself
+    credential_id: Mapped[str | None] = mapped_column(Id)
+    action: Mapped[str] = mapped_column(String(16))
+    alias: Mapped[str] = mapped_column(String(64))
+    from_number: Mapped[int | None]
+    to_number: Mapped[int | None]
+    reason: Mapped[str] = mapped_column(server_default="")
+    __table_args__ = (
+        Index("ix_promotions_model_id_seq", "model_id", "seq"),
+        CheckConstraint("action in ('registered', 'promoted', 'removed', 'rolled_back')", name="action"),
+    )
+
+
 class Job(Base):
     """A batch prediction. `done_rows` and `failed_rows` are sums over its finished chunks."""
 
@@ -289,7 +323,7 @@ class Prediction(Base):
 
 
 class Outbox(Base):
-    """A queue message written in the transaction that made it necessary; sent right after commit, or by the sweep."""
+    """A queue message, written in the transaction that needs it; sent after commit, or by the sweep."""
 
     __tablename__ = "outbox"
     id: Mapped[str] = mapped_column(Id, primary_key=True)

@@ -60,6 +60,9 @@ Metadata = Annotated[dict[str, Any], AfterValidator(_storable)]
 Card = Annotated[str, Field(max_length=LONGEST_CARD, description="Markdown"), AfterValidator(_text)]
 
 
+Reason = Annotated[str, Field(max_length=1000, description="Kept in the history"), AfterValidator(_text)]
+
+
 class _Change(BaseModel):
     """Fields that are left out stay as they are; what is given replaces what was."""
 

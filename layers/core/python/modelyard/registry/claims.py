@@ -12,12 +12,13 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from modelyard.db.engine import Database
-from modelyard.db.tables import ModelVersion
+from modelyard.db.tables import ModelVersion, Promotion
 from modelyard.kit.clock import Clock
 from modelyard.kit.ids import new_id
 from modelyard.registry.names import ArtifactKeys, UploadKey, is_model_name
 from modelyard.registry.notifications import Arrival
 from modelyard.registry.repository import ModelRepository
+from modelyard.serving.route import CHAMPION
 
 
 class Outcome(StrEnum):
@@ -243,4 +244,15 @@ class Claims:
             if model is not None:
                 if model.default_version is None:
                     model.default_version = version.number
+                    repository.record(
+                        Promotion(
+                            model_id=model.id,
+                            user_id=model.user_id,
+                            at=now,
+                            action="registered",
+                            alias=CHAMPION,
+                            to_number=version.number,
+                            reason="The model's first version that is ready",
+                        )
+                    )
                 repository.touch(model, now)

@@ -124,6 +124,10 @@ class Lifecycle:
                 "This is the version that answers the model's predictions. Promote another one first, or "
                 "delete the whole model."
             )
+        if any(row.number == version.number for row in self._repository.aliases(model.id)):
+            raise VersionInUse(
+                "An alias points to this version. Point it to another one first, or delete it."
+            )
 
 
 def _check_time(deleted_at: datetime | None, now: datetime) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.orm import Session
 
-from modelyard.db.tables import Model, ModelVersion, User
+from modelyard.db.tables import Model, ModelAlias, ModelVersion, Promotion, User
 from modelyard.kit.errors import NotFound
 from modelyard.kit.ids import is_id, new_id
 from modelyard.registry.search import ModelSearch, VersionSearch
@@ -38,6 +38,12 @@ class ModelRepository:
             return statement
         gone = ModelVersion.deleted_at
         return statement.where(gone.is_not(None) if deleted else gone.is_(None))
+
+    def _promotions(self, model_id: str) -> Select[Promotion]:
+        return select(Promotion).where(Promotion.user_id == self.user_id, Promotion.model_id == model_id)
+
+    def _aliases(self, model_id: str) -> Select[ModelAlias]:
+        return select(ModelAlias).where(ModelAlias.user_id == self.user_id, ModelAlias.model_id == model_id)
 
     # Reading
 
@@ -135,6 +141,48 @@ class ModelRepository:
             found.setdefault(model_id, {})[number] = status == "ready" and stage != "archived"
         return found
 
+    def aliases(self, model_id: str) -> Sequence[ModelAlias]:
+        """By name; `champion` is the model's default version and none of these."""
+        return self._session.scalars(self._aliases(model_id).order_by(ModelAlias.alias)).all()
+
+    def alias(self, model_id: str, alias: str) -> ModelAlias | None:
+        return self._session.scalar(self._aliases(model_id).where(ModelAlias.alias == alias))
+
+    # Promotion: the model must be locked
+
+    def put_alias(self, model: Model, alias: str, number: int, now: datetime) -> None:
+        found = self.alias(model.id, alias)
+        if found is None:
+            self._session.add(
+                ModelAlias(
+                    model_id=model.id,
+                    alias=alias,
+                    user_id=self.user_id,
+                    number=number,
+                    created_at=now,
+                    updated_at=now,
+                )
+            )
+        else:
+            found.number, found.updated_at = number, now
+        self._session.flush()
+
+    def record(self, promotion: Promotion) -> None:
+        assert promotion.user_id == self.user_id
+        self._session.add(promotion)
+        self._session.flush()
+
+    def promotions(
+        self, model_id: str, *, alias: str | None = None, before: int | None = None, limit: int
+    ) -> Sequence[Promotion]:
+        """Newest first."""
+        statement = self._promotions(model_id)
+        if alias is not None:
+            statement = statement.where(Promotion.alias == alias)
+        if before is not None:
+            statement = statement.where(Promotion.seq < before)
+        return self._session.scalars(statement.order_by(Promotion.seq.desc()).limit(limit)).all()
+
     # Registration
 
     def model_named(self, name: str, *, description: str = "") -> Model:
@@ -184,7 +232,7 @@ class ModelRepository:
         statement = self._versions(deleted=True).where(ModelVersion.id == version_id)
         return self._session.scalar(_locked(statement, lock=True))
 
-    def erase(self, row: Model | ModelVersion) -> None:
+    def erase(self, row: Model | ModelVersion | ModelAlias) -> None:
         """Removes the row, and with it whatever hangs on it."""
         assert row.user_id == self.user_id
         self._session.delete(row)

@@ -104,7 +104,8 @@ def _load(session: Session, user_id: str, model_id: str) -> Route | None:
             deprecated_at=_epoch(version.deprecated_at),
             sunset_at=_epoch(version.sunset_at),
         )
-    return Route(model.id, user_id, model.name, model.default_version, versions, tuple(archived))
+    aliases = {row.alias: row.number for row in repository.aliases(model_id)}
+    return Route(model.id, user_id, model.name, model.default_version, versions, tuple(archived), aliases)
 
 
 def _epoch(moment: datetime | None) -> int | None:
