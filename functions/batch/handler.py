@@ -20,7 +20,7 @@ from modelyard.batch.service import JobService
 from modelyard.db import tables
 from modelyard.kit.paging import DEFAULT_LIMIT, MAX_LIMIT
 from modelyard.web.app import create_app, lambda_handler
-from modelyard.web.dependencies import AfterCommitDep, JobsCaller, ServicesDep, SessionDep
+from modelyard.web.dependencies import AfterCommitDep, JobsCaller, OriginDep, ServicesDep, SessionDep
 from modelyard.web.routing import IDEMPOTENT, Router
 from modelyard.web.urls import base_url
 
@@ -42,6 +42,7 @@ async def submit(
     services: ServicesDep,
     session: SessionDep,
     after: AfterCommitDep,
+    origin: OriginDep,
     version: Version = None,
 ) -> JobSummary:
     """Predicts many rows in the background: rows in the body, or a file uploaded with `POST /jobs/inputs`.
@@ -55,6 +56,8 @@ async def submit(
         version=version,
         output=output,
     )
+    audit = services.audit(session, origin, caller)
+    audit.record("job.submit", user_id=caller.user_id, target=submitted.job.id)
     after.append(lambda: services.outbox.send(submitted.messages))
     answer = JobSummary.of(submitted.job, base_url=base_url(request, services))
     response.headers["Location"] = answer.status_url

@@ -12,6 +12,7 @@ from modelyard.db.tables import ApiKey, AuditEntry, IdempotentRequest, Model, Pr
 from modelyard.kit.clock import utc_now
 from modelyard.kit.ids import new_id
 from moto import mock_aws
+from moto.moto_api._internal import moto_api_backend
 from sqlalchemy import select, update
 
 from tests.support.composition import make_user
@@ -24,6 +25,7 @@ def s3(monkeypatch):
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     with mock_aws():
         client = boto3.client("s3", aws_access_key_id="test", aws_secret_access_key="test")
+        moto_api_backend.reset()  # another package's fake AWS may still be around, and is the same one
         client.create_bucket(Bucket="data")
         yield client
 

@@ -16,6 +16,7 @@ from modelyard.db.outbox import Dispatcher
 from modelyard.registry.batch_targets import BatchTargets
 from modelyard.web.app import create_app, lambda_handler
 from moto import mock_aws
+from moto.moto_api._internal import moto_api_backend
 
 from functions.batch.handler import router
 from functions.run_batch.handler import handle
@@ -33,6 +34,7 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[BatchCloud]:
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     monkeypatch.setenv("MODELYARD_BUCKET", BUCKET)
     with mock_aws():
+        moto_api_backend.reset()  # another package's fake AWS may still be around, and is the same one
         s3 = boto3.client("s3")
         s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
         sqs = boto3.client("sqs")

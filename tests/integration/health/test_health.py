@@ -84,10 +84,12 @@ def test_what_hangs_is_down_at_the_deadline():
 def test_the_real_services(composition, monkeypatch):
     import boto3
     from moto import mock_aws
+    from moto.moto_api._internal import moto_api_backend
 
     monkeypatch.setenv("MODELYARD_BUCKET", "somewhere")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     with mock_aws():
+        moto_api_backend.reset()  # another package's fake AWS may still be around, and is the same one
         from modelyard.kit.aws import client
 
         client.cache_clear()

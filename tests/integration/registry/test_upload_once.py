@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from modelyard.db.tables import AuditEntry
 from modelyard.web.app import create_app, lambda_handler
+from sqlalchemy import select
 
 from functions.models.handler import router
 from tests.integration.registry.test_models_api import WANTED, form_body
@@ -34,3 +36,16 @@ def test_sent_twice(mine, rows, cloud):
     assert again.json()["version_id"] == first.json()["version_id"]
     assert len(rows.versions()) == 1
     assert len(cloud.keys("uploads/")) == 1
+
+
+def test_the_upload_stands_in_the_trail(mine, user, database):
+    version = mine.post("/models/upload", json=WANTED).json()["version_id"]
+    with database.transaction() as session:
+        (entry,) = session.execute(select(AuditEntry).where(AuditEntry.user_id == user.id)).scalars()
+    assert (entry.action, entry.target, entry.result, entry.ip) == (
+        "model.upload",
+        version,
+        "done",
+        "203.0.113.7",
+    )
+    assert entry.credential_id == user.session_id

@@ -68,13 +68,18 @@ class ModelQuery(BaseModel):
     openapi_extra=UPLOAD_BODY,
     dependencies=[IDEMPOTENT],
 )
-async def upload(request: Request, response: Response, caller: WriteModels, services: ServicesDep) -> Upload:
+async def upload(
+    request: Request, response: Response, caller: WriteModels, services: ServicesDep, origin: OriginDep
+) -> Upload:
     """Uploads a model: announce it as JSON and send the file to the form that comes back, or send a small
     file along as multipart/form-data. An existing name gets its next version."""
     wanted, content = await read_upload(request)
     with services.database.transaction() as session:
         announced = services.uploads.announce(ModelRepository(session, caller.user_id), wanted.announcement())
         form = services.uploads.form(announced) if content is None else None
+        services.audit(session, origin, caller).record(
+            "model.upload", user_id=caller.user_id, target=announced.version_id
+        )
     # Committed before the file is stored: its arrival is an event that must find its version.
     answer = Upload.of(announced, form, base_url=base_url(request, services))
     if content is not None:
