@@ -18,7 +18,7 @@ import requests
 
 from tests.e2e.conftest import Cloud, Served
 from tests.support.account import Account, expect
-from tests.support.fuzzing import fuzz, labels, load
+from tests.support.fuzzing import ask, fuzz, labels, load
 from tools.openapi import DOCUMENT
 
 LABELS = labels(json.loads(DOCUMENT.read_text()))
@@ -57,7 +57,8 @@ class Caller:
         if self.statuses.total() >= AT_LEAST and time.monotonic() > self.ends:
             return
         who = self.owner if "{model_id}" in case.path else self.admin
-        response = case.call_and_validate(
+        response = ask(
+            case,
             base_url=self.url,
             session=self.session,
             headers={"Authorization": f"Bearer {who.token}"},

@@ -13,6 +13,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
 from requests.adapters import HTTPAdapter
+from schemathesis.checks import not_a_server_error
 from schemathesis.config import SchemathesisConfig
 from schemathesis.generation import GenerationMode
 from urllib3 import HTTPHeaderDict, HTTPResponse
@@ -79,6 +80,19 @@ def session_for(api: WholeApi) -> requests.Session:
 
 def _text(value: str | bytes) -> str:
     return value.decode("latin-1") if isinstance(value, bytes) else value
+
+
+def ask(case: Any, **how: Any) -> Any:
+    """Sends the case and validates the answer. Other protocols say 503 of a model that is not ready."""
+    response = case.call(**how)
+    not_ready = response.status_code == 503 and case.path.startswith(("/v1/models/", "/v2/models/"))
+    case.validate_response(
+        response,
+        excluded_checks=[not_a_server_error] if not_ready else None,
+        headers=how.get("headers"),
+        transport_kwargs=how,
+    )
+    return response
 
 
 def fuzz(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections import Counter
 from typing import Any
 
@@ -11,11 +12,11 @@ import pytest
 from schemathesis.config import GenerationConfig
 from schemathesis.generation import GenerationMode
 
-from tests.support.fuzzing import fuzz, labels, load, session_for
+from tests.support.fuzzing import ask, fuzz, labels, load, session_for
 from tests.support.whole_api import WholeApi
 from tools.openapi import build
 
-EXAMPLES = int(os.environ.get("MODELYARD_FUZZ_EXAMPLES", "12"))
+EXAMPLES = int(os.environ.get("MODELYARD_FUZZ_EXAMPLES", "6"))
 URL = "http://api.example.com/api"
 DOCUMENT = json.loads(json.dumps(build()))
 
@@ -35,6 +36,7 @@ class Caller:
         self.session = session_for(api)
         self.user = api.user(role="admin")
         self.statuses: Counter[int] = Counter()
+        self.began = time.process_time()
         self.ids = {"user_id": api.user().id, "version": "1", "model_id": api.model(self.user)}
         mine = api.gateway.with_headers(self.user.headers)
         job = mine.post(f"/predict/batch/{self.ids['model_id']}", json={"inputs": [[1, 2, 3, 4]]})
@@ -42,10 +44,13 @@ class Caller:
         self.ids |= {"job_id": job.json()["job_id"], "key_id": key.json()["id"]}
         self.ids["session_id"] = self.user.session_id
 
+    @property
+    def tired(self) -> bool:
+        """Whether this operation has been asked for long enough."""
+        return self.statuses.total() >= 4 * EXAMPLES and time.process_time() - self.began > BUDGET
+
     def __call__(self, case: Any) -> None:
-        response = case.call_and_validate(
-            base_url=URL, session=self.session, headers=dict(self.user.headers), timeout=30
-        )
+        response = ask(case, base_url=URL, session=self.session, headers=dict(self.user.headers), timeout=30)
         if case.method.upper() != case.operation.method.upper():
             return
         self.statuses[response.status_code] += 1
@@ -54,24 +59,32 @@ class Caller:
 
 
 ENDS_SESSIONS = {"POST /auth/logout", "DELETE /users/me", "DELETE /users/me/sessions/{session_id}"}
-# A generator does not guess passwords and tokens, nor the columns and ETags of a model.
-NEEDS_KNOWLEDGE = {
-    "POST /auth/login",
-    "POST /auth/token",
-    "POST /auth/restore",
-    "POST /auth/refresh",
-    "DELETE /users/me",
-    "POST /users/me/password",
-    "POST /predict/{model_id}",
-    "POST /predict/batch/{model_id}",
-    "PATCH /models/{model_id}",
-    "DELETE /models/{model_id}",
-    "POST /models/{model_id}/restore",
-    "PATCH /models/{model_id}/versions/{version}",
-    "DELETE /models/{model_id}/versions/{version}",
-    "POST /models/{model_id}/versions/{version}/restore",
-    "GET /jobs/{job_id}/results",
+# What a generator must bring to success; passwords, tokens, ETags and a model's columns it does not guess.
+SUCCEEDS = {
+    "GET /api-keys",
+    "POST /api-keys",
+    "DELETE /api-keys/{key_id}",
+    "POST /api-keys/{key_id}/rotate",
+    "GET /audit",
+    "POST /auth/logout",
+    "POST /auth/register",
+    "GET /jobs",
+    "POST /jobs/inputs",
+    "GET /jobs/{job_id}",
+    "GET /models",
+    "POST /models/upload",
+    "GET /models/{model_id}",
+    "GET /models/{model_id}/versions",
+    "GET /models/{model_id}/versions/{version}",
+    "GET /users",
+    "GET /users/me",
+    "PATCH /users/me",
+    "GET /users/me/audit",
+    "GET /users/me/sessions",
+    "GET /users/{user_id}",
+    "PATCH /users/{user_id}",
 }
+BUDGET = float(os.environ.get("MODELYARD_FUZZ_SECONDS", "1.5"))  # of this process's time, for each operation
 
 
 @pytest.mark.parametrize("label", labels(DOCUMENT))
@@ -88,5 +101,8 @@ def test_no_answer_is_outside_the_document(api, schema, label):
         generation_modes=[GenerationMode.POSITIVE, GenerationMode.NEGATIVE],
         generation_config=GenerationConfig(),
     ):
+        if caller.tired:
+            break
         caller(case)
-    assert label in NEEDS_KNOWLEDGE or any(status < 300 for status in caller.statuses), caller.statuses
+    assert caller.statuses
+    assert label not in SUCCEEDS or any(status < 300 for status in caller.statuses), caller.statuses

@@ -22,9 +22,11 @@ def _error(description: str, *names: str) -> dict[int | str, dict[str, Any]]:
     return {"default": {"description": description, "content": {"application/json": {"schema": schema}}}}
 
 
-def _body(description: str, schema: dict[str, Any], example: Any, **more: Any) -> dict[str, Any]:
+def _body(
+    description: str, schema: dict[str, Any], example: Any, *, required: bool = True, **more: Any
+) -> dict[str, Any]:
     content = {"application/json": {"schema": schema, "example": example}, **more}
-    return {"requestBody": {"required": True, "description": description, "content": content}}
+    return {"requestBody": {"required": required, "description": description, "content": content}}
 
 
 Name = Annotated[str, Path(description="A model's id, `mdl_…`, or your own name for it")]
@@ -181,7 +183,10 @@ async def v2_list(caller: PredictCaller) -> Names:
 @v2.post(
     "/v2/repository/index",
     openapi_extra=_body(
-        "May be empty", {"type": "object", "properties": {"ready": {"type": "boolean"}}}, {"ready": True}
+        "Left out: all",
+        {"type": "object", "properties": {"ready": {"type": "boolean"}}},
+        {"ready": True},
+        required=False,
     ),
 )
 async def v2_index(caller: PredictCaller) -> list[IndexEntry]:
