@@ -37,7 +37,7 @@ setup: ## install everything into this folder (the other targets do it by themse
 run: setup ## start the local cloud, deploy, show a model being served; Ctrl-C stops it (PORT=8000)
 	@exec $(PY) -m tools.local.run
 
-test: setup browser ## every test, with coverage
+test: setup browser .clients/.stamp ## every test, with coverage
 	@$(PY) -m tools.run_tests
 
 check: $(VENV)/.stamp ## format, lint, types, architecture: seconds
@@ -67,7 +67,7 @@ browser: $(VENV)/.stamp
 	@$(PY) -m tools.browser
 
 clean: ## remove everything that was installed, built or stored in this folder
-	rm -rf $(VENV) .cloud .node node_modules .local build dist cdk.out* .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
+	rm -rf $(VENV) .cloud .clients .node node_modules .local build dist cdk.out* .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # ---- set-up: each stamp is newer than what it was made from, so that the second time costs nothing ----
@@ -91,6 +91,13 @@ $(VENV)/.stamp: $(VENV)/.uv requirements/dev.txt pyproject.toml
 	@echo "setup: cloud emulator"
 	@test -x .cloud/bin/python || $(UV) venv --quiet --python $(PY) .cloud
 	@$(UV) pip install --quiet --python .cloud/bin/python -r requirements/cloud.txt
+	@touch $@
+
+# Clients of other servers' protocols, for the end-to-end tests: they must not meet our own packages.
+.clients/.stamp: $(VENV)/.uv requirements/clients.txt
+	@echo "setup: clients of other servers' protocols"
+	@test -x .clients/bin/python || $(UV) venv --quiet --python $(PY) .clients
+	@$(UV) pip install --quiet --python .clients/bin/python -r requirements/clients.txt
 	@touch $@
 
 .node/.stamp: $(VENV)/.uv requirements/node.txt

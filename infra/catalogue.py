@@ -239,6 +239,8 @@ FUNCTIONS = (
             "POST /models/upload",
             "GET /models",
             "GET /models/{model_id}",
+            "GET /models/{model_id}/openapi.json",
+            "GET /models/{model_id}/snippets",
             "PATCH /models/{model_id}",
             "DELETE /models/{model_id}",
             "POST /models/{model_id}/restore",

@@ -40,6 +40,7 @@ def lock_node() -> None:
 def main() -> int:
     lock_environment("dev", "--universal")
     lock_environment("cloud")
+    lock_environment("clients")
     _run(sys.executable, "-m", "tools.layers", "lock")
     lock_node()
     return 0

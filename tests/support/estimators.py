@@ -94,3 +94,37 @@ def command_joblib(marker: Path) -> bytes:
 
     estimator.note_ = Payload()
     return dumped(estimator)
+
+
+@cache
+def flats() -> pd.DataFrame:
+    """Floats of which some are missing, integers, and strings of which some are missing."""
+    rng = np.random.default_rng(11)
+    rows = 300
+    size = rng.normal(70, 20, rows).round(1)
+    size[rng.random(rows) < 0.1] = np.nan
+    city = rng.choice(["Bern", "Genève", "Zürich"], rows).astype(object)
+    city[rng.random(rows) < 0.1] = None
+    return pd.DataFrame({"size": size, "rooms": rng.integers(1, 6, rows), "city": city})
+
+
+@cache
+def flat_model() -> Any:
+    """What a flat costs: missing sizes are imputed, a missing city is a category of its own."""
+    from sklearn.compose import ColumnTransformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import LinearRegression
+    from sklearn.pipeline import Pipeline
+    from sklearn.preprocessing import OneHotEncoder
+
+    frame = flats()
+    rng = np.random.default_rng(12)
+    extra = frame.city.map({"Bern": 300.0, "Genève": 700.0, "Zürich": 900.0}).fillna(0.0)
+    rent = 20 * frame["size"].fillna(60.0) + 100 * frame.rooms + extra + rng.normal(0, 5, len(frame))
+    columns = ColumnTransformer(
+        [
+            ("numbers", SimpleImputer(), ["size", "rooms"]),
+            ("strings", OneHotEncoder(handle_unknown="ignore"), ["city"]),
+        ]
+    )
+    return Pipeline([("columns", columns), ("model", LinearRegression())]).fit(frame, rent)

@@ -539,6 +539,10 @@ EXPECTED = {
     "roll_back_unknown": 404,
     "list_promotions": 200,
     "restore_version_not_deleted": 404,
+    "model_openapi": 409,
+    "model_openapi_bad_version": 404,
+    "model_snippets": 409,
+    "model_snippets_bad_version": 404,
 }
 
 

@@ -21,7 +21,7 @@ Upload a trained scikit-learn model, get an endpoint.
 Register, log in, and send the access token as `Authorization: Bearer …`. Errors are
 [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457) problems; `request_id` identifies a request in the logs.
 """
-_PROBLEM: dict[str, Any] = {
+PROBLEM_SCHEMA_BODY: dict[str, Any] = {
     "title": "Problem",
     "type": "object",
     "required": ["type", "title", "status", "detail", "instance", "code", "request_id"],
@@ -59,7 +59,7 @@ def make_document(routes: Sequence[Any], *, version: str) -> dict[str, Any]:
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     for name in ("HTTPValidationError", "ValidationError"):  # FastAPI's own shape, which we never answer
         schemas.pop(name, None)
-    schemas["Problem"] = _PROBLEM
+    schemas["Problem"] = PROBLEM_SCHEMA_BODY
     seen: set[str] = set()
     for path, item in document["paths"].items():
         for method in METHODS:

@@ -1,0 +1,155 @@
+"""One model's own OpenAPI document: its columns, its example, its outputs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from modelyard.serving.signature import Signature
+from modelyard.web.document import PROBLEM_SCHEMA_BODY
+from modelyard.web.snippets import snippets
+
+_LANGUAGES = {"curl": "Shell", "python": "Python", "javascript": "JavaScript"}
+
+
+def model_document(
+    signature: Signature, *, model_id: str, name: str, version: str, description: str, base_url: str
+) -> dict[str, Any]:
+    """OpenAPI 3.1 of the routes that predict with this model; `version` such as `v3`."""
+    record = {key: value for key, value in signature.input_schema.items() if key != "$schema"}
+    record["properties"] = _columns(signature)
+    native = {
+        "operationId": "predict",
+        "summary": f"Predict with {name}",
+        "requestBody": _body({"oneOf": _forms(signature)}, signature.example),
+        "responses": _responses({"$ref": "#/components/schemas/Prediction"}),
+        "x-codeSamples": [
+            {"lang": _LANGUAGES[language], "source": source}
+            for language, source in snippets(signature, model_id=model_id, base_url=base_url).items()
+        ],
+    }
+    rows = {"type": "array", "minItems": 1, "items": {"oneOf": [_row(signature), _RECORD]}}
+    v1 = {
+        "operationId": "predictV1",
+        "summary": "Predict as a KServe V1 client does",
+        "requestBody": _body(
+            {"type": "object", "required": ["instances"], "properties": {"instances": rows}},
+            {"instances": next(iter(signature.example.values()), [])},
+        ),
+        "responses": _responses(
+            {
+                "type": "object",
+                "required": ["predictions"],
+                "properties": {"predictions": _predictions(signature)},
+            }
+        ),
+    }
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": name, "version": version, "description": description},
+        "servers": [{"url": base_url}],
+        "security": [{"Bearer": []}, {"ApiKey": []}],
+        "paths": {f"/predict/{model_id}": {"post": native}, f"/v1/models/{name}:predict": {"post": v1}},
+        "components": {
+            "securitySchemes": {
+                "Bearer": {"type": "http", "scheme": "bearer"},
+                "ApiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+            },
+            "schemas": {
+                "Record": record,
+                "Prediction": _prediction(signature),
+                "Problem": PROBLEM_SCHEMA_BODY,
+            },
+        },
+    }
+
+
+_RECORD = {"$ref": "#/components/schemas/Record"}
+
+
+def _body(schema: dict[str, Any], example: Any) -> dict[str, Any]:
+    return {"required": True, "content": {"application/json": {"schema": schema, "example": example}}}
+
+
+def _responses(schema: dict[str, Any]) -> dict[str, Any]:
+    problem = {"$ref": "#/components/schemas/Problem"}
+    return {
+        "200": {"description": "One prediction per row", "content": {"application/json": {"schema": schema}}},
+        "default": {
+            "description": "A problem (RFC 9457)",
+            "content": {"application/problem+json": {"schema": problem}},
+        },
+    }
+
+
+def _columns(signature: Signature) -> dict[str, Any]:
+    """Name → schema in the order of the columns, which PostgreSQL does not keep; not all of very many."""
+    known = signature.input_schema.get("properties", {})
+    return {column.name: known[column.name] for column in signature.columns if column.name in known}
+
+
+def _row(signature: Signature) -> dict[str, Any]:
+    """A row in the order of the columns."""
+    columns = list(_columns(signature).values())
+    width = len(signature.columns)
+    return {"type": "array", "prefixItems": columns, "minItems": width, "maxItems": width}
+
+
+def _forms(signature: Signature) -> list[dict[str, Any]]:
+    records = _form("records", {"type": "array", "minItems": 1, "items": _RECORD})
+    if signature.layout == "records":
+        return [records]
+    properties = _columns(signature)
+    by_column = {
+        "type": "object",
+        "required": list(properties),
+        "properties": {name: {"type": "array", "items": schema} for name, schema in properties.items()},
+    }
+    rows = {"type": "array", "minItems": 1, "items": _row(signature)}
+    if len(signature.columns) == 1:
+        rows = {"type": "array", "minItems": 1, "items": {}}
+    width = len(signature.columns)
+    any_order = {
+        "type": "array",
+        "minItems": 1,
+        "items": {"type": "array", "minItems": width, "maxItems": width},
+    }
+    split = {
+        "type": "object",
+        "required": ["columns", "data"],
+        "properties": {"columns": {"type": "array", "items": {"enum": list(properties)}}, "data": any_order},
+    }
+    return [
+        _form("inputs", {"oneOf": [rows, by_column]}),
+        records,
+        _form("dataframe_split", split),
+    ]
+
+
+def _form(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "required": [name], "properties": {name: schema}, "additionalProperties": False}
+
+
+def _prediction(signature: Signature) -> dict[str, Any]:
+    properties: dict[str, Any] = {
+        "predictions": _predictions(signature),
+        "model_id": {"type": "string"},
+        "model_version": {"type": "string"},
+        "prediction_id": {"type": "string"},
+        "cached": {"type": "boolean"},
+    }
+    required = list(properties)
+    if "predict_proba" in signature.outputs:
+        properties["probabilities"] = {"type": "array", "description": "With ?outputs=predict_proba"}
+        properties["classes"] = {"type": "array", "const": signature.classes}
+    return {"type": "object", "required": required, "properties": properties}
+
+
+def _predictions(signature: Signature) -> dict[str, Any]:
+    one: dict[str, Any] = {}
+    if signature.n_outputs == 1 and signature.task == "classifier" and signature.classes:
+        one = {"enum": signature.classes}
+    elif signature.n_outputs == 1 and signature.task == "regressor":
+        one = {"type": "number"}
+    elif signature.n_outputs == 1 and signature.task in ("clusterer", "outlier_detector"):
+        one = {"type": "integer"}
+    return {"type": "array", "items": one}

@@ -1,0 +1,80 @@
+"""tritonclient over HTTP, binary and JSON. Reads what to do as JSON on stdin, writes what came back."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import numpy as np
+import tritonclient.http as triton
+from tritonclient.utils import InferenceServerException
+
+
+def matrix(rows: list[list[float]], datatype: str, binary: bool) -> triton.InferInput:
+    array = np.array(rows, {"FP64": np.float64, "FP32": np.float32}[datatype])
+    tensor = triton.InferInput("input", list(array.shape), datatype)
+    return tensor.set_data_from_numpy(array, binary_data=binary)
+
+
+def columns(frame: dict[str, list[Any]], binary: bool) -> list[triton.InferInput]:
+    tensors = []
+    for name, values in frame.items():
+        kind, dtype = ("FP64", np.float64)
+        if name == "city":
+            kind, dtype = ("BYTES", np.object_)
+        elif name == "rooms":
+            kind, dtype = ("INT64", np.int64)
+        array = np.array([np.nan if value is None else value for value in values], dtype).reshape(-1, 1)
+        tensor = triton.InferInput(name, list(array.shape), kind)
+        tensors.append(tensor.set_data_from_numpy(array, binary_data=binary))
+    return tensors
+
+
+def failure(call: Any) -> list[str]:
+    try:
+        call()
+    except InferenceServerException as error:
+        return [str(error.status()), error.message()]
+    return ["none", ""]
+
+
+def main(order: dict[str, Any]) -> dict[str, Any]:
+    headers = {"X-API-Key": order["key"]}
+    rows, frame = order["rows"], order["frame"]
+    client = triton.InferenceServerClient(order["url"].removeprefix("http://"))
+
+    def infer(model: str, tensors: list[Any], output: str = "predict", **more: Any) -> Any:
+        outputs = more.pop("outputs", None)
+        found = client.infer(model, tensors, headers=dict(headers), outputs=outputs, **more)
+        return found.as_numpy(output).tolist()
+
+    probabilities = [triton.InferRequestedOutput("predict_proba")]
+    return {
+        "live": client.is_server_live(),
+        "ready": client.is_server_ready(),
+        "server": client.get_server_metadata(),
+        "model_ready": client.is_model_ready("iris", headers=headers),
+        "version_ready": client.is_model_ready("iris", "1", headers=headers),
+        "missing_ready": client.is_model_ready("nothing", headers=headers),
+        "stranger_ready": client.is_model_ready("iris"),
+        "metadata": client.get_model_metadata("flats", headers=headers),
+        "index": client.get_model_repository_index(headers=headers),
+        "binary": infer("iris", [matrix(rows, "FP64", True)]),
+        "json": infer("iris", [matrix(rows, "FP64", False)], request_id="mine"),
+        "single": infer("iris", [matrix(rows, "FP32", True)], model_version="v1"),
+        "by_id": infer(order["iris_id"], [matrix(rows, "FP64", True)]),
+        "probabilities": infer("iris", [matrix(rows, "FP64", True)], "predict_proba", outputs=probabilities),
+        "frame_binary": infer("flats", columns(frame, True)),
+        "frame_json": infer("flats", columns(frame, False)),
+        "bad_shape": failure(lambda: infer("iris", [matrix([row[:3] for row in rows], "FP64", True)])),
+        "bad_name": failure(lambda: infer("nothing", [matrix(rows, "FP64", True)])),
+        "bad_output": failure(
+            lambda: infer("iris", [matrix(rows, "FP64", True)], outputs=[triton.InferRequestedOutput("x")])
+        ),
+        "stranger": failure(lambda: client.infer("iris", [matrix(rows, "FP64", True)])),
+    }
+
+
+if __name__ == "__main__":
+    json.dump(main(json.load(sys.stdin)), sys.stdout)
