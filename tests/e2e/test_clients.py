@@ -94,7 +94,8 @@ def rents() -> Any:
 
 class TestTriton:
     @pytest.fixture(scope="class")
-    def found(self, order: Order) -> dict[str, Any]:
+    @classmethod
+    def found(cls, order: Order) -> dict[str, Any]:
         return order.run("triton.py")
 
     def test_health_and_readiness(self, found: dict[str, Any]) -> None:
@@ -145,7 +146,8 @@ class TestTriton:
 
 class TestKServe:
     @pytest.fixture(scope="class")
-    def found(self, order: Order) -> dict[str, Any]:
+    @classmethod
+    def found(cls, order: Order) -> dict[str, Any]:
         return order.run("kserve_rest.py")
 
     def test_readiness(self, found: dict[str, Any]) -> None:
@@ -169,7 +171,8 @@ class TestKServe:
 
 class TestScoring:
     @pytest.fixture(scope="class")
-    def found(self, order: Order) -> dict[str, Any]:
+    @classmethod
+    def found(cls, order: Order) -> dict[str, Any]:
         return order.run("scoring.py")
 
     @pytest.mark.parametrize("way", ["array", "unnamed"])
