@@ -23,9 +23,9 @@ def _error(description: str, *names: str) -> dict[int | str, dict[str, Any]]:
 
 
 def _body(
-    description: str, schema: dict[str, Any], example: Any, *, required: bool = True, **more: Any
+    description: str, schema: dict[str, Any], example: Any, *, required: bool = True, other: Any = None
 ) -> dict[str, Any]:
-    content = {"application/json": {"schema": schema, "example": example}, **more}
+    content = {"application/json": {"schema": schema, "example": example}, **(other or {})}
     return {"requestBody": {"required": required, "description": description, "content": content}}
 
 
@@ -139,7 +139,7 @@ _INFER = _body(
         },
     },
     {"inputs": [{"name": "input", "shape": [1, 4], "datatype": "FP64", "data": [5.1, 3.5, 1.4, 0.2]}]},
-    **{"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+    other={"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
 )
 _ROWS = {"type": "array", "minItems": 1, "items": {}}
 _INSTANCES = _body(
@@ -152,7 +152,7 @@ _INVOCATION = _body(
     "`params` (`outputs` there names what to answer); or CSV.",
     {"type": "object"},
     {"dataframe_records": [{"age": 31, "city": "Bonn"}]},
-    **{"text/csv": {"schema": {"type": "string"}, "example": "age,city\n31,Bonn\n"}},
+    other={"text/csv": {"schema": {"type": "string"}, "example": "age,city\n31,Bonn\n"}},
 )
 
 

@@ -73,7 +73,7 @@ def _shape_of(signature: Signature, output: str) -> list[int]:
         return [-1, len(signature.classes)]
     if output == "predict_proba":
         return [-1, signature.n_outputs, -1]
-    if output == "decision_function" and (signature.classes is None or len(signature.classes) == 2):
+    if output == "decision_function" and not several and len(signature.classes or (0, 1)) == 2:
         return [-1]
     return [-1, -1]
 
