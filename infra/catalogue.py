@@ -20,8 +20,8 @@ LAYER_SETS = {
     "web": ("core", "base", "web"),
     "event": ("core", "base"),
     "onnx": ("core", "base", "onnx"),
-    "native": ("core", "onnx", "sklearn"),
-    "compile": ("core", "onnx", "sklearn", "compile"),
+    "native": ("core", "onnx", "sklearn", "boosters"),
+    "compile": ("core", "onnx", "sklearn", "compile", "boosters"),
     "plain": ("core",),
 }
 

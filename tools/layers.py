@@ -18,7 +18,6 @@ import hashlib
 import os
 import re
 import shutil
-import struct
 import subprocess
 import sys
 import tempfile
@@ -31,8 +30,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal, get_args
 
-from tools import docs_assets
-from tools.recipes import LAYERS, RECIPES, TRIM_EVERYWHERE
+from tools import docs_assets, elf
+from tools.recipes import LAYERS, OPENMP, RECIPES, TRIM_EVERYWHERE
 
 ROOT = Path(__file__).resolve().parents[1]
 CACHE = ROOT / "build" / "layers"
@@ -40,7 +39,7 @@ LAMBDA_PYTHON = "3.13"
 LAMBDA_PLATFORM = "aarch64-manylinux_2_28"
 PATIENCE = 900  # seconds for one download or compilation
 KEEP_DAYS = 7  # older results of another key are removed
-FORMAT = "3"  # part of every key: raise it when this file changes what it makes
+FORMAT = "4"  # part of every key: raise it when this file changes what it makes
 
 Target = Literal["lambda", "host"]
 # A transfer is worth time to AWS, and nothing to an emulator on the same disk.
@@ -175,7 +174,9 @@ class Builder:
                     source.unlink()
         for library in into.rglob("*.so*"):
             if library.is_file():
-                strip(library)
+                elf.strip(library)
+        for library in into.glob("*.libs/libgomp-*.so*"):
+            elf.rename(library, OPENMP)
 
     def _copy(self, source: Path, into: Path) -> None:
         """Our own code keeps its sources, so that a trace shows the line."""
@@ -267,24 +268,6 @@ def without_docstrings(source: bytes) -> bytes:
             blank = [b""] * (last - first)
             lines[first : last + 1] = [lines[first][: text.col_offset] + b'""', *blank]
     return b"\n".join(lines)
-
-
-def strip(library: Path) -> None:
-    """Cuts off what follows the last segment of a 64-bit ELF file: section headers, linkers' symbols, debug
-    information. The loader reads segments only; `strip` of binutils would need a build for each target.
-    """
-    content = library.read_bytes()
-    if content[:6] != b"\x7fELF\x02\x01":  # 64 bit, little-endian
-        return
-    (headers,) = struct.unpack_from("<Q", content, 0x20)
-    size, count = struct.unpack_from("<HH", content, 0x36)
-    end = headers + size * count
-    for header in range(headers, end, size):
-        (offset,) = struct.unpack_from("<Q", content, header + 0x08)
-        (length,) = struct.unpack_from("<Q", content, header + 0x20)
-        end = max(end, offset + length)
-    without_sections = content[:0x28] + bytes(8) + content[0x30:0x3C] + bytes(4) + content[0x40:end]
-    library.write_bytes(without_sections)
 
 
 def _files(folder: Path) -> list[Path]:

@@ -20,7 +20,7 @@ from rich.progress import track
 from tests.support.honest_models import all_models
 
 TARGET = Path(__file__).parents[1] / "docs" / "COMPILED_MODELS.md"
-LIBRARIES = ("scikit-learn", "skl2onnx", "onnxruntime", "lightgbm", "xgboost")
+LIBRARIES = ("scikit-learn", "skl2onnx", "onnxruntime", "lightgbm", "xgboost-cpu")
 HEAD = """# What becomes of each model
 
 Written by `python -m tools.model_table` with {versions}. {compiled} of {total} models are served by ONNX

@@ -39,6 +39,9 @@ RECIPES: dict[str, Recipe] = {
             "onnxruntime/capi/libonnxruntime.so*",
             "numpy/_core/include",
             "numpy/_core/lib",
+            # numpy's tests of itself; loops for this processor's vectors stand in _multiarray_umath
+            "numpy/_core/_simd.*",
+            "numpy/_core/_*_tests.*",
         ),
     ),
     "sklearn": Recipe(
@@ -57,15 +60,38 @@ RECIPES: dict[str, Recipe] = {
             "scipy/misc",
             "scipy/odr",
             "scipy/signal",
+            # loaded on first use, and only by functions that neither scikit-learn nor its estimators call
+            "scipy/io/_fast_matrix_market/_fmm_core.*",
+            "scipy/stats/_unuran",
+            "scipy/**/*_test*.so",
+            "scipy/ndimage/_c*test.*",
+            "lz4/block",
         ),
-        undocumented=("pandas", "scipy"),
+        undocumented=("narwhals", "pandas", "scipy", "sklearn"),
     ),
     "compile": Recipe(
-        above=("onnx", "sklearn"), trim=("onnx/backend/test", "onnx/test", "skl2onnx/tutorial")
+        above=("onnx", "sklearn"),
+        trim=("onnx/backend/test", "onnx/test", "onnx/fuzz", "onnx/*.proto", "skl2onnx/tutorial"),
+        undocumented=("skl2onnx",),
+    ),
+    "boosters": Recipe(
+        above=("onnx", "sklearn", "compile"),
+        trim=(
+            "lightgbm/dask.*",
+            "xgboost/dask",
+            "xgboost/spark",
+            "xgboost/testing",
+            *(f"onnxmltools/convert/{name}" for name in ("catboost", "coreml", "h2o", "libsvm", "sparkml")),
+        ),
+        undocumented=("lightgbm", "xgboost", "onnxmltools"),
     ),
 }
 
 LAYERS = ("core", *RECIPES)
+
+# LightGBM asks for the system's OpenMP, which Lambda has not. scikit-learn's wheel brings one under a name of
+# its own and is always loaded first (modelyard/intake/loading.py); under its common name LightGBM finds it.
+OPENMP = "libgomp.so.1"
 
 # In every package: tests, stubs, sources of extension modules, command-line scripts, the installer's notes
 TRIM_EVERYWHERE = (

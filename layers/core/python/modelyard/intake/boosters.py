@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from functools import cache
 from importlib.util import find_spec
 from itertools import pairwise
@@ -89,23 +90,22 @@ def _categories(encoding: dict[str, Any]) -> list[Any]:
     return [raw[start:end].decode("utf-8", "replace") for start, end in pairwise(offsets)]
 
 
-@cache
 def register_converters() -> None:
-    """Teach the converter the scikit-learn faces of LightGBM and XGBoost, as far as they are installed."""
-    from skl2onnx.common import shape_calculator
-
-    classes = shape_calculator.calculate_linear_classifier_output_shapes
-    numbers = shape_calculator.calculate_linear_regressor_output_shapes
-    if find_spec("lightgbm") is not None:
-        _register_lightgbm(classes, numbers)
-    if find_spec("xgboost") is not None and find_spec("onnxmltools") is not None:
-        _register_xgboost(classes, numbers)
+    """Teach the converter the scikit-learn faces of LightGBM and XGBoost, as soon as an estimator has brought
+    them along: importing them takes a second, which other models need not wait.
+    """
+    if "lightgbm" in sys.modules:
+        _register_lightgbm()
+    if "xgboost" in sys.modules and find_spec("onnxmltools") is not None:
+        _register_xgboost()
 
 
-def _register_lightgbm(classes: Any, numbers: Any) -> None:
+@cache
+def _register_lightgbm() -> None:
     """Our own converter first; that of onnxmltools, where it is installed, for what ours cannot express."""
     from lightgbm import LGBMClassifier, LGBMRanker, LGBMRegressor
     from skl2onnx import update_registered_converter
+    from skl2onnx.common import shape_calculator
 
     from modelyard.intake import lightgbm_converter
     from modelyard.intake.nodes import or_else
@@ -119,7 +119,7 @@ def _register_lightgbm(classes: Any, numbers: Any) -> None:
     update_registered_converter(
         LGBMClassifier,
         "ModelyardLGBMClassifier",
-        classes,
+        shape_calculator.calculate_linear_classifier_output_shapes,
         or_else(lightgbm_converter.classifier, theirs),
         options={**_CLASSIFIER_OPTIONS, "raw_scores": [True, False]},
     )
@@ -127,23 +127,34 @@ def _register_lightgbm(classes: Any, numbers: Any) -> None:
         update_registered_converter(
             model,
             f"Modelyard{model.__name__}",
-            numbers,
+            shape_calculator.calculate_linear_regressor_output_shapes,
             or_else(lightgbm_converter.regressor, theirs),
             options={"split": None},
         )
 
 
-def _register_xgboost(classes: Any, numbers: Any) -> None:
+@cache
+def _register_xgboost() -> None:
     from onnxmltools.convert.xgboost.operator_converters.XGBoost import convert_xgboost
     from skl2onnx import update_registered_converter
+    from skl2onnx.common import shape_calculator
     from xgboost import XGBClassifier, XGBRegressor, XGBRFClassifier, XGBRFRegressor
 
     for model in (XGBClassifier, XGBRFClassifier):
         update_registered_converter(
-            model, f"XGBoost{model.__name__}", classes, convert_xgboost, options=_CLASSIFIER_OPTIONS
+            model,
+            f"XGBoost{model.__name__}",
+            shape_calculator.calculate_linear_classifier_output_shapes,
+            convert_xgboost,
+            options=_CLASSIFIER_OPTIONS,
         )
     for model in (XGBRegressor, XGBRFRegressor):
-        update_registered_converter(model, f"XGBoost{model.__name__}", numbers, convert_xgboost)
+        update_registered_converter(
+            model,
+            f"XGBoost{model.__name__}",
+            shape_calculator.calculate_linear_regressor_output_shapes,
+            convert_xgboost,
+        )
 
 
 def _no_other(scope: Any, operator: Any, container: Any) -> None:

@@ -239,9 +239,7 @@ def last(estimator: Any) -> Any:
 
 
 def register_converters() -> None:
-    """Our own for trees; LightGBM and XGBoost where both they and onnxmltools are installed. Once is
-    enough.
-    """
+    """Our own for trees; LightGBM and XGBoost where an estimator uses them. Once is enough for each."""
     from modelyard.intake import boosters, column_converters, tree_converters
 
     column_converters.register_converters()

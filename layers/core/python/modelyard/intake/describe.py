@@ -23,6 +23,7 @@ from modelyard.serving.signature import Signature, Task
 
 _TRIAL_ROWS = 32
 _LIBRARIES = {"sklearn": "scikit-learn", "lightgbm": "lightgbm", "xgboost": "xgboost"}
+_DISTRIBUTIONS = {"xgboost": "xgboost-cpu"}  # under which name a library is installed here
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +247,7 @@ def _served_with() -> dict[str, str]:
     versions = {}
     for library in ("scikit-learn", "numpy", "onnxruntime", "skl2onnx", "lightgbm", "xgboost"):
         try:
-            versions[library] = metadata.version(library)
+            versions[library] = metadata.version(_DISTRIBUTIONS.get(library, library))
         except metadata.PackageNotFoundError:
             continue
     return versions

@@ -51,6 +51,10 @@ def _modernised(estimator: Any) -> Any:
 
 
 def _open(path: Path, report: StaticReport, limits: Limits) -> Any:
+    # On Lambda, LightGBM borrows the OpenMP library of scikit-learn (tools/recipes.py): that comes first,
+    # whatever class the file names first.
+    import sklearn.utils._openmp_helpers  # noqa: F401
+
     if report.format == "skops":
         from modelyard.intake.skops_loading import load_skops
 
