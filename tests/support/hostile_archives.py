@@ -400,7 +400,7 @@ def onnx_files() -> Iterator[tuple[str, bytes]]:
         return bytes(model.SerializeToString())
 
     def tree(model: Any, name: str) -> Any:
-        return next(item for item in model.graph.node[0].attribute if item.name == name)
+        return next(item for node in model.graph.node for item in node.attribute if item.name == name)
 
     def integers(name: str, change: Callable[[list[int]], list[int]]) -> bytes:
         def apply(model: Any) -> None:

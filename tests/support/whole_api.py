@@ -16,6 +16,7 @@ from modelyard.db.engine import Database
 from modelyard.db.tables import User
 from modelyard.web.app import create_app, lambda_handler
 from moto import mock_aws
+from moto.moto_api._internal import moto_api_backend
 from sqlalchemy import Engine, update
 
 from functions.predict.handler import make_handler
@@ -108,6 +109,7 @@ def whole_api(engine: Engine, redis_server: Redis, folder: Path) -> Iterator[Who
         patch.delenv("AWS_ENDPOINT_URL", raising=False)
         patch.setenv("MODELYARD_BUCKET", BUCKET)
         stack.enter_context(mock_aws())
+        moto_api_backend.reset()  # another package's fake AWS may still be around, and is the same one
         s3, sqs = boto3.client("s3"), boto3.client("sqs")
         s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
         url = sqs.create_queue(QueueName="batch")["QueueUrl"]

@@ -9,6 +9,7 @@ from typing import Any
 import boto3
 import pytest
 from moto import mock_aws
+from moto.moto_api._internal import moto_api_backend
 
 from tools import dlq
 
@@ -20,6 +21,7 @@ def sqs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     with mock_aws():
+        moto_api_backend.reset()  # another package's fake AWS may still be around, and is the same one
         client = boto3.client("sqs")
         for stage in ("dev", "prod"):
             for name in ("register", "batch"):
