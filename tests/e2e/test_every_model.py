@@ -1,7 +1,7 @@
 """Honest models of every kind, uploaded as a file and asked through the API, beside the library itself.
 
 A few kinds in every form of file by default; `MODELYARD_E2E_MODELS=all` takes every honest model (about ten
-minutes) and prints what it found.
+minutes), or those of a list of names.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ from tests.support.honest_models import FORMATS, all_models
 
 A_FEW = (
     "frame_forest", "HistGradientBoostingRegressor", "text_tfidf", "TunedThresholdClassifierCV",
-    "DictVectorizer", "MultiOutputRegressor", "GridSearchCV", "PCA", "IsolationForest",
+    "DictVectorizer", "MultiOutputRegressor", "GridSearchCV", "PCA", "lgbm_classifier", "xgb_classifier",
 )  # fmt: skip
+TOO_WIDE = {"HashingVectorizer", "FeatureHasher"}  # a row is a million columns: more than an answer holds
 ROWS = 40
 AT_ONCE = 4  # uploads under inspection; the queue holds the rest
 
@@ -36,9 +37,9 @@ AT_ONCE = 4  # uploads under inspection; the queue holds the rest
 def chosen() -> dict[str, Any]:
     """The models of this run that can be asked about new rows."""
     models = all_models()
-    if os.environ.get("MODELYARD_E2E_MODELS") != "all":
-        models = {name: models[name] for name in A_FEW}
-    return {name: model for name, model in models.items() if _described(model) is not None}
+    wished = os.environ.get("MODELYARD_E2E_MODELS", ",".join(A_FEW))
+    names = [name for name in models if name not in TOO_WIDE] if wished == "all" else wished.split(",")
+    return {name: models[name] for name in names if _described(models[name]) is not None}
 
 
 def _described(model: Any) -> Any:
@@ -52,7 +53,7 @@ def _described(model: Any) -> Any:
 
 def _body(signature: Signature, columns: list[Any]) -> dict[str, Any]:
     if signature.layout == "records":
-        return {"records": plain(columns[0])}
+        return {"records": [{key: plain(value) for key, value in record.items()} for record in columns[0]]}
     names = [column.name for column in signature.columns]
     return {"records": [dict(zip(names, row, strict=True)) for row in _rows(columns)]}
 
@@ -112,7 +113,8 @@ def test_served_models_answer_as_the_library_does(
     print(f"\n{len(models)} models served: {dict(runtimes)}")
     assert failures == {}
     assert runtimes.total() == len(models)
-    assert set(runtimes) == {"onnx", "native"}
+    assert runtimes["onnx"] > 0
+    assert runtimes["native"] > 0
 
 
 def _compare(model: Any, owner: Account, model_id: str) -> None:
