@@ -42,6 +42,9 @@ ROUTES = [
     ("DELETE", f"/models/{new_id('mdl')}/aliases/champion"),
     ("POST", f"/models/{new_id('mdl')}/aliases/champion/rollback"),
     ("GET", f"/models/{new_id('mdl')}/promotions"),
+    ("GET", f"/models/{new_id('mdl')}/traffic"),
+    ("PUT", f"/models/{new_id('mdl')}/traffic"),
+    ("DELETE", f"/models/{new_id('mdl')}/traffic"),
 ]
 
 
@@ -49,6 +52,8 @@ def body_for(method, path):
     """A good body where the route takes one."""
     if method == "PATCH":
         return {"description": "Who leaves"}
+    if path.endswith("/traffic"):
+        return {"weights": {"v1": 90, "v2": 10}} if method == "PUT" else None
     if method == "PUT":
         return {"version": "v1"}
     return WANTED if path == "/models/upload" else None
@@ -538,6 +543,9 @@ EXPECTED = {
     "remove_alias_without_match": 404,
     "roll_back_unknown": 404,
     "list_promotions": 200,
+    "get_traffic": 200,
+    "split_not_ready": 409,
+    "join_traffic": 204,
     "restore_version_not_deleted": 404,
     "model_openapi": 409,
     "model_openapi_bad_version": 404,

@@ -29,6 +29,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 Id = String(30)
+Shares = JSONB(none_as_null=True)
 
 
 class Base(DeclarativeBase):
@@ -148,6 +149,9 @@ class Model(Base):
     facts: Mapped[dict[str, Any]] = mapped_column("metadata", server_default="{}")  # free-form
     card: Mapped[str] = mapped_column(server_default="")  # Markdown
     default_version: Mapped[int | None]
+    traffic: Mapped[dict[str, Any] | None] = mapped_column(
+        Shares
+    )  # version number → percent, while requests are split
     last_version: Mapped[int] = mapped_column(
         server_default="0"
     )  # the counter that numbers versions; lock the row
@@ -246,10 +250,13 @@ class Promotion(Base):
     alias: Mapped[str] = mapped_column(String(64))
     from_number: Mapped[int | None]
     to_number: Mapped[int | None]
+    traffic: Mapped[dict[str, Any] | None] = mapped_column(Shares)  # of a split: version number → percent
     reason: Mapped[str] = mapped_column(server_default="")
     __table_args__ = (
         Index("ix_promotions_model_id_seq", "model_id", "seq"),
-        CheckConstraint("action in ('registered', 'promoted', 'removed', 'rolled_back')", name="action"),
+        CheckConstraint(
+            "action in ('registered', 'promoted', 'removed', 'rolled_back', 'split', 'joined')", name="action"
+        ),
     )
 
 

@@ -124,6 +124,8 @@ class Lifecycle:
                 "This is the version that answers the model's predictions. Promote another one first, or "
                 "delete the whole model."
             )
+        if str(version.number) in (model.traffic or {}):
+            raise VersionInUse("A part of the requests goes to this version. End the split first.")
         if any(row.number == version.number for row in self._repository.aliases(model.id)):
             raise VersionInUse(
                 "An alias points to this version. Point it to another one first, or delete it."

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -128,6 +128,29 @@ class Promotions:
         self._repository.erase(row)
         self._record(model, name, current.number, None, "removed", by, self._clock())
 
+    # Splitting
+
+    def split(self, model: Model, weights: Mapping[str, int], by: By) -> None:
+        """Divides the requests that ask for no version: `{"v1": 90, "v2": 10}`, percent, 100 in all.
+
+        Raises `Invalid` and `VersionNotReady`; to what is there already: changes nothing.
+        """
+        traffic = {
+            str(self._servable(model, version, "/weights")): share for version, share in weights.items()
+        }
+        if len(traffic) != len(weights) or sum(traffic.values()) != 100:
+            detail = "expected each version once, and 100 percent in all"
+            raise Invalid("Requests cannot be split like this.", errors=[FieldError("/weights", detail)])
+        if traffic != model.traffic:
+            model.traffic = traffic
+            self._record(model, CHAMPION, None, None, "split", by, self._clock(), traffic)
+
+    def join(self, model: Model, by: By) -> None:
+        """Sends all requests to the champion again."""
+        if model.traffic is not None:
+            model.traffic = None
+            self._record(model, CHAMPION, None, None, "joined", by, self._clock())
+
     # Within
 
     def _champion(self, model: Model) -> Alias | None:
@@ -144,10 +167,10 @@ class Promotions:
         row = self._repository.alias(model.id, name)
         return None if row is None else Alias(name, row.number, row.updated_at)
 
-    def _servable(self, model: Model, version: str) -> int:
+    def _servable(self, model: Model, version: str, place: str = "/version") -> int:
         number = version_number(version)
         detail = "expected a version of this model, such as v2"
-        wrong = Invalid("There is no such version.", errors=[FieldError("/version", detail)])
+        wrong = Invalid("There is no such version.", errors=[FieldError(place, detail)])
         if number is None:
             raise wrong
         try:
@@ -169,6 +192,7 @@ class Promotions:
         now = self._clock()
         if name == CHAMPION:
             model.default_version = number
+            model.traffic = None  # promotion is the end of a split: all requests go to the champion
         else:
             self._repository.put_alias(model, name, number, now)
         self._record(model, name, before, number, action, by, now)
@@ -183,6 +207,7 @@ class Promotions:
         action: str,
         by: By,
         now: datetime,
+        traffic: dict[str, int] | None = None,
     ) -> None:
         self._repository.touch(model, now)
         self._repository.record(
@@ -197,6 +222,7 @@ class Promotions:
                 from_number=before,
                 to_number=number,
                 reason=by.reason,
+                traffic=traffic,
             )
         )
 
@@ -207,6 +233,8 @@ def earlier(moves: Sequence[Promotion], current: int) -> list[int]:
     """
     stack: list[int] = []
     for move in moves:
+        if move.action in ("split", "joined"):
+            continue
         if move.from_number is not None and stack[-1:] != [move.from_number]:
             stack.append(move.from_number)
         if move.to_number is None:

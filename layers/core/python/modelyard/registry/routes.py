@@ -105,7 +105,16 @@ def _load(session: Session, user_id: str, model_id: str) -> Route | None:
             sunset_at=_epoch(version.sunset_at),
         )
     aliases = {row.alias: row.number for row in repository.aliases(model_id)}
-    return Route(model.id, user_id, model.name, model.default_version, versions, tuple(archived), aliases)
+    return Route(
+        model.id,
+        user_id,
+        model.name,
+        model.default_version,
+        versions,
+        tuple(archived),
+        aliases,
+        {int(number): share for number, share in (model.traffic or {}).items()},
+    )
 
 
 def _epoch(moment: datetime | None) -> int | None:

@@ -73,6 +73,7 @@ class Ask:
     headers: Mapping[str, str]
     version: int | None = None
     alias: str | None = None
+    routing_key: str | None = None  # equal keys get the same version where requests are split
     outputs: tuple[str, ...] = ()  # empty: the model's default
     deadline: float = field(default_factory=lambda: time.monotonic() + DEADLINE_SECONDS)
     read_cache: bool = True
@@ -87,6 +88,11 @@ class Ask:
     rows: int = 0
     cache: str = "BYPASS"
     timings: dict[str, float] = field(default_factory=dict)  # name → milliseconds
+
+    @property
+    def key(self) -> str:
+        """Decides between the versions of a split: the caller's key, else chance, the same throughout."""
+        return self.routing_key or self.prediction_id
 
     @property
     def user_id(self) -> str | None:
@@ -146,14 +152,14 @@ class Engine:
     def load(self, ask: Ask) -> tuple[Route, LoadedModel]:
         """The model asked for, ready to answer, without a prediction; raises as `answer` does."""
         admission, route, _, _ = self._admitted(ask, _Clock(ask.timings), foresee=False)
-        return route, self._models.get(route.pick(ask.version, ask.alias), admission.caller.user_id)
+        return route, self._models.get(route.pick(ask.version, ask.alias, ask.key), admission.caller.user_id)
 
     def compute(self, ask: Ask) -> Answered:
         """The answer, for whoever gives it another shape; raises as `answer` does."""
         clock = _Clock(ask.timings)
         admission, route, prepared, stored = self._admitted(ask, clock)
         user_id = admission.caller.user_id
-        version = ask.route = route.pick(ask.version, ask.alias)
+        version = ask.route = route.pick(ask.version, ask.alias, ask.key)
         if prepared is None or prepared.model.version != version:
             model = self._models.get(version, user_id)
             clock.lap("load")
@@ -230,7 +236,7 @@ class Engine:
 
         What is wrong with the request is told later: first it must be admitted.
         """
-        number = route.number(ask.version, ask.alias)
+        number = route.number(ask.version, ask.alias, ask.key)
         version = None if number is None else route.versions.get(number)
         model = None if version is None else self._models.peek(version)
         if model is None or ask.early is not None:

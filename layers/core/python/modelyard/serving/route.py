@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields
+from hashlib import blake2b
 from typing import Any, Literal
 
 from modelyard.serving.errors import AliasNotFound, ModelNotReady, VersionArchived, VersionNotFound
@@ -50,19 +51,36 @@ class Route:
     versions: dict[int, VersionRoute] = field(default_factory=dict)
     archived: tuple[int, ...] = ()
     aliases: dict[str, int] = field(default_factory=dict)  # own names; `champion` is the default itself
+    traffic: dict[int, int] = field(default_factory=dict)  # percent by version, where requests are split
 
-    def number(self, number: int | None, alias: str | None = None) -> int | None:
-        """The number of the version asked for, be it ready or not; None for an alias that points nowhere."""
+    def number(self, number: int | None, alias: str | None = None, key: str = "") -> int | None:
+        """The number of the version asked for, be it ready or not; None for an alias that points nowhere.
+
+        Where neither is asked for and requests are split, `key` decides: equal keys go to the same version.
+        """
         if number is not None:
             return number
+        if alias is None and self.traffic:
+            return self._drawn(key)
         return self.default if alias is None or alias == CHAMPION else self.aliases.get(alias)
 
-    def pick(self, number: int | None, alias: str | None = None) -> VersionRoute:
+    def _drawn(self, key: str) -> int | None:
+        point = int.from_bytes(blake2b(f"{self.model_id}:{key}".encode(), digest_size=8).digest()) % 100
+        # The champion's share comes last: while another's grows, the keys that it has stay with it.
+        for number, share in sorted(
+            self.traffic.items(), key=lambda item: (item[0] == self.default, -item[0])
+        ):
+            point -= share
+            if point < 0:
+                return number
+        return self.default
+
+    def pick(self, number: int | None, alias: str | None = None, key: str = "") -> VersionRoute:
         """The version asked for by number or alias, or the default one.
 
         Raises `ModelNotReady`, `AliasNotFound`, `VersionArchived` or `VersionNotFound`.
         """
-        wanted = self.number(number, alias)
+        wanted = self.number(number, alias, key)
         version = self.versions.get(wanted)  # type: ignore[arg-type]
         if version is not None:
             return version
@@ -84,6 +102,7 @@ class Route:
     def to_json(self) -> dict[str, Any]:
         data = asdict(self)
         data["versions"] = {str(number): asdict(version) for number, version in self.versions.items()}
+        data["traffic"] = {str(number): share for number, share in self.traffic.items()}
         return data
 
     @classmethod
@@ -100,6 +119,7 @@ class Route:
             versions=versions,
             archived=tuple(data.get("archived", ())),
             aliases=data.get("aliases", {}),
+            traffic={int(number): share for number, share in data.get("traffic", {}).items()},
         )
 
 

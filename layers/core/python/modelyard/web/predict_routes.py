@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import Path, Query
+from fastapi import Header, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from modelyard.web.dependencies import PredictCaller
@@ -91,6 +91,10 @@ async def predict(
     caller: PredictCaller,
     model_id: Annotated[str, Path(description="The model's id, `mdl_…`")],
     version: Annotated[str | None, Query(description="`2` or `v2`; otherwise the default version")] = None,
+    routing_key: Annotated[
+        str | None,
+        Header(alias="X-Routing-Key", description="Equal keys get the same version where requests are split"),
+    ] = None,
     alias: Annotated[
         str | None, Query(max_length=64, description="Such as champion, instead of a version")
     ] = None,

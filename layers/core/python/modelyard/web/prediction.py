@@ -101,6 +101,7 @@ def ask_of(request: LeanRequest, model_id: str) -> Ask:
         model_id=model_id,
         body=b"",
         headers=request.headers,
+        routing_key=request.headers.get("x-routing-key"),
         deadline=time.monotonic() + seconds,
         read_cache="no-cache" not in control and "no-store" not in control,
         write_cache="no-store" not in control,

@@ -57,10 +57,11 @@ class PromotionShown(BaseModel):
     """A move of an alias; `actor_id` null: the platform's own doing."""
 
     at: Moment
-    action: Literal["registered", "promoted", "removed", "rolled_back"]
+    action: Literal["registered", "promoted", "removed", "rolled_back", "split", "joined"]
     alias: str
     from_version: str | None
     to_version: str | None
+    weights: Annotated[dict[str, int] | None, Field(description="Of a split: percent by version")]
     reason: str
     actor_id: str | None
     credential_id: str | None
@@ -75,6 +76,7 @@ class PromotionShown(BaseModel):
                 "alias": row.alias,
                 "from_version": row.from_number and f"v{row.from_number}",
                 "to_version": row.to_number and f"v{row.to_number}",
+                "weights": row.traffic and {f"v{number}": share for number, share in row.traffic.items()},
                 "reason": row.reason,
                 "actor_id": row.actor_id,
                 "credential_id": row.credential_id,
@@ -136,7 +138,7 @@ async def promote(
     promotions = Promotions(repository)
     if "if-match" in request.headers:
         check_match(request, AliasShown.of(model_id, promotions.get(model, alias), base))
-    moved = promotions.promote(model, alias, body.version, _by(caller, body.reason))
+    moved = promotions.promote(model, alias, body.version, by_caller(caller, body.reason))
     after += follow_up(services, caller, model_id)
     return tagged(request, AliasShown.of(model_id, moved, base))
 
@@ -156,7 +158,7 @@ async def remove_alias(
     model = repository.model(model_id, lock=True)
     promotions = Promotions(repository)
     check_match(request, AliasShown.of(model_id, promotions.get(model, alias), base))
-    promotions.remove(model, alias, _by(caller, ""))
+    promotions.remove(model, alias, by_caller(caller, ""))
     after += follow_up(services, caller, model_id)
     return Response(status_code=204)
 
@@ -175,7 +177,7 @@ async def roll_back(
     """Points an alias back to where it pointed before its last promotion."""
     repository, base = ModelRepository(session, caller.user_id), base_url(request, services)
     model = repository.model(model_id, lock=True)
-    moved = Promotions(repository).roll_back(model, alias, _by(caller, body.reason if body else ""))
+    moved = Promotions(repository).roll_back(model, alias, by_caller(caller, body.reason if body else ""))
     after += follow_up(services, caller, model_id)
     return tagged(request, AliasShown.of(model_id, moved, base))
 
@@ -205,5 +207,5 @@ async def history(
     return PromotionPage(items=[PromotionShown.of(row) for row in page.items], next_cursor=page.next_cursor)
 
 
-def _by(caller: Caller, reason: str) -> By:
+def by_caller(caller: Caller, reason: str) -> By:
     return By(caller.user_id, caller.credential_id, reason)
