@@ -128,6 +128,29 @@ class TestOnnx:
         assert runtime._to_list("predict_proba", [{"b": 0.25, "a": 0.75}]) == [[0.75, 0.25]]
         assert runtime._to_list("predict_proba", [np.eye(2)]) == [[[1.0, 0.0], [0.0, 1.0]]]
 
+    def test_an_answer_that_no_request_can_carry(self) -> None:
+        width = 2_000_000
+        shape = helper.make_tensor("shape", TensorProto.INT64, [2], [1, width])
+        graph = helper.make_graph(
+            [helper.make_node("Expand", ["X", "shape"], ["y"])],
+            "wide",
+            [helper.make_tensor_value_info("X", TensorProto.DOUBLE, [None, 1])],
+            [helper.make_tensor_value_info("y", TensorProto.DOUBLE, [None, width])],
+            [shape],
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+        signature = replace(
+            slow_graph(layers=1, width=1)[0],
+            onnx=OnnxGraph([OnnxInput("X", "double", [0])], {"transform": "y"}),
+            outputs=["transform"],
+        )
+        runtime = OnnxRuntime(signature, model.SerializeToString())
+
+        with pytest.raises(TooManyRows, match="Send fewer rows"):
+            runtime.predict(batch([[1.0], [2.0], [3.0]]), ["transform"], soon())
+        (row,) = runtime.predict(batch([[1.0]]), ["transform"], soon())["transform"]
+        assert len(row) == width
+
     def test_a_signature_without_a_graph(self) -> None:
         with pytest.raises(ValueError, match="no ONNX graph"):
             OnnxRuntime(replace(logistic().signature, onnx=None), logistic().onnx)

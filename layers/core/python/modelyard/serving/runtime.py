@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 Outputs = dict[str, list[Any]]
 """Per asked output a list over the rows; probabilities of a multi-output model: a list over its outputs."""
 
+_MOST_VALUES = 4_000_000
+"""An answer of Lambda holds 6 MB, which is fewer numbers than this however short they are."""
+
 _WATCHED_ROWS = 64
 """Fewer rows than this end long before any deadline, since accepted graphs have no loops."""
 
@@ -79,7 +82,9 @@ class OnnxRuntime:
     def run(
         self, prepared: dict[str, np.ndarray], rows: int, outputs: Sequence[str], deadline: float
     ) -> Outputs:
-        """Raises `PredictionTimeout` past the deadline and `ModelError` for whatever the graph raises."""
+        """Raises `PredictionTimeout` past the deadline, `TooManyRows` for an answer beyond any request, and
+        `ModelError` for whatever the graph raises.
+        """
         names = [self._graph_outputs[output] for output in outputs]
         try:
             if rows < _WATCHED_ROWS:
@@ -93,6 +98,9 @@ class OnnxRuntime:
         except Exception as error:
             log_model_error(error)
             raise ModelError("The model raised an error on this input. The log holds its trace.") from error
+        # As lists they would take ten times the room, only to be refused.
+        if sum(value.size for value in values if isinstance(value, np.ndarray)) > _MOST_VALUES:
+            raise _too_large()
         return {output: self._to_list(output, value) for output, value in zip(outputs, values, strict=True)}
 
     def _run_watched(self, names: list[str], feeds: dict[str, np.ndarray], deadline: float) -> list[Any]:
@@ -230,12 +238,16 @@ def _native_problem(error: dict[str, Any]) -> Exception:
             "The model could not be loaded in its sandbox. Try again shortly.", retry_after=10
         )
     if kind == "too_large":
-        return TooManyRows("The answer is too large for one request. Send fewer rows, or a batch job.")
+        return _too_large()
     if kind == "out_of_memory":
         return ModelError("The model ran out of memory on this input. Send fewer rows at a time.")
     if kind == "crashed":
         return ModelError("The model's process died on this input. The log holds the reason.")
     return ModelError("The model raised an error on this input. The log holds its trace.")
+
+
+def _too_large() -> TooManyRows:
+    return TooManyRows("The answer is too large for one request. Send fewer rows, or a batch job.")
 
 
 def _too_slow() -> PredictionTimeout:
