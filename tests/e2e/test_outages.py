@@ -10,6 +10,7 @@ import pytest
 
 from tests.e2e.conftest import Cloud, Served
 from tests.support.account import Account, expect
+from tests.support.estimators import dumped, forest
 
 RECOVERS_WITHIN = 30.0  # seconds
 
@@ -25,6 +26,14 @@ def _recovers(ask: Callable[[], httpx.Response], status: int) -> httpx.Response:
         time.sleep(1)
     assert answer.status_code == status, answer.text
     return answer
+
+
+@pytest.fixture(scope="module")
+def iris_model(account: Callable[[], Account]) -> Served:
+    """A model whose owner has asked for nothing yet: no limit may end these tests."""
+    owner = account()
+    created = owner.upload("outages", dumped(forest()))
+    return Served(owner, created["model_id"], owner.ready(created), forest())
 
 
 @pytest.fixture

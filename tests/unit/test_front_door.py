@@ -145,6 +145,16 @@ def test_the_answer_leaves_as_it_came(client: httpx.Client, behind: Behind):
     assert answer.headers["x-cache"] == "HIT"
 
 
+def test_a_cookie_goes_to_its_owner_only(client: httpx.Client, behind: Behind):
+    behind.answer = lambda _: httpx.Response(200, headers={"set-cookie": "access=mine; Path=/"})
+
+    assert client.get("/api/first").headers["set-cookie"] == "access=mine; Path=/"
+    client.cookies.clear()
+    client.get("/api/second")
+
+    assert "cookie" not in behind.seen[-1].headers
+
+
 @pytest.mark.parametrize("announced", [True, False])
 def test_bodies_over_the_limit_of_the_gateway_are_refused(
     client: httpx.Client, behind: Behind, announced: bool

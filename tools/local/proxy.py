@@ -14,6 +14,7 @@ import threading
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Self
 from urllib.parse import quote
 
@@ -87,7 +88,13 @@ class FrontDoor:
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
         limits = httpx.Limits(max_connections=500, max_keepalive_connections=100, keepalive_expiry=30)
         async with httpx.AsyncClient(
-            base_url=self.endpoint, timeout=TIMEOUT, limits=limits, transport=self._transport, trust_env=False
+            base_url=self.endpoint,
+            timeout=TIMEOUT,
+            limits=limits,
+            transport=self._transport,
+            trust_env=False,
+            # A jar would keep one caller's cookies and send them along with the next caller's request.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         ) as self._client:
             yield
 

@@ -56,8 +56,8 @@ async def read_upload(request: Request) -> tuple[UploadRequest, bytes | None]:
 async def _from_form(request: Request) -> tuple[UploadRequest, bytes]:
     try:
         form = await request.form(max_files=1, max_fields=8, max_part_size=65_536)
-    except HTTPException:
-        raise _unreadable() from None
+    except HTTPException as error:  # a body beyond what any route reads ends here as well
+        raise (_too_large() if error.status_code == 413 else _unreadable()) from None
     try:
         return await _from_fields(form)
     finally:
@@ -98,6 +98,6 @@ def _unreadable() -> Malformed:
 def _too_large() -> FileTooLarge:
     return FileTooLarge(
         f"At most {DIRECT_BYTES} bytes fit into a request. Send the same route JSON with name, filename and "
-        "size: it answers with a form that takes files up to the limit for uploads.",
+        "size: it answers with a presigned form that takes files up to the limit for uploads.",
         max_bytes=DIRECT_BYTES,
     )
