@@ -169,8 +169,9 @@ def test_a_missing_word_is_not_an_empty_one() -> None:
 
 
 def test_categories_of_pandas_are_served_natively_with_their_categories() -> None:
-    lightgbm = pytest.importorskip("lightgbm")
-    xgboost = pytest.importorskip("xgboost")
+    import lightgbm
+    import xgboost
+
     table = frame()[["age", "city"]].replace("Zürich", "Zurich").astype({"city": "category"})
     for model in (
         lightgbm.LGBMClassifier(n_estimators=4, verbose=-1),
@@ -186,7 +187,8 @@ def test_categories_of_pandas_are_served_natively_with_their_categories() -> Non
 
 
 def test_categories_that_xgboost_cut_short_are_refused_with_a_way_out() -> None:
-    xgboost = pytest.importorskip("xgboost")
+    import xgboost
+
     table = frame()[["age", "city"]].astype({"city": "category"})
     model = xgboost.XGBClassifier(n_estimators=4, enable_categorical=True).fit(table, Y)
     with pytest.raises(Refused, match="plain letters"):
@@ -204,7 +206,8 @@ def test_categories_that_xgboost_cut_short_are_refused_with_a_way_out() -> None:
     ],
 )
 def test_lightgbm_is_served_as_it_predicts_or_not_compiled(settings: dict[str, Any]) -> None:
-    lightgbm = pytest.importorskip("lightgbm")
+    import lightgbm
+
     x = np.where(RANDOM.random(X.shape) < 0.1, np.nan, X)
     model = lightgbm.LGBMRegressor(n_estimators=5, verbose=-1, **settings).fit(x, np.abs(X[:, 0]) + 1)
     signature = compile_and_prove(model, describe(model, REPORT)).signature
@@ -213,6 +216,7 @@ def test_lightgbm_is_served_as_it_predicts_or_not_compiled(settings: dict[str, A
 
 
 def test_lightgbm_one_against_all() -> None:
-    lightgbm = pytest.importorskip("lightgbm")
+    import lightgbm
+
     three = np.array(["a", "b", "c"])[Y + (X[:, 2] > 0)]
     proven(lightgbm.LGBMClassifier(objective="multiclassova", n_estimators=5, verbose=-1).fit(X, three))
