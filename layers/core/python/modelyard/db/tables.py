@@ -152,6 +152,10 @@ class Model(Base):
     traffic: Mapped[dict[str, Any] | None] = mapped_column(
         Shares
     )  # version number → percent, while requests are split
+    guard: Mapped[dict[str, Any] | None] = mapped_column(Shares)  # when a split's canary is withdrawn
+    split_at: Mapped[datetime | None]  # since when requests are split as they are
+    shadow: Mapped[dict[str, Any] | None] = mapped_column(Shares)  # {number, percent, tolerance}
+    answer_seconds: Mapped[int | None]  # how long answers are cached; 0: not at all, None: the platform's
     last_version: Mapped[int] = mapped_column(
         server_default="0"
     )  # the counter that numbers versions; lock the row
@@ -169,6 +173,11 @@ class Model(Base):
         Index("ix_models_user_id_id", "user_id", "id"),
         Index("ix_models_deleted_at", "deleted_at", postgresql_where=text("deleted_at IS NOT NULL")),
         Index("ix_models_updated_at", "updated_at"),
+        Index(
+            "ix_models_on_trial",
+            "id",
+            postgresql_where=text("traffic IS NOT NULL OR shadow IS NOT NULL"),
+        ),
     )
 
 
@@ -255,7 +264,9 @@ class Promotion(Base):
     __table_args__ = (
         Index("ix_promotions_model_id_seq", "model_id", "seq"),
         CheckConstraint(
-            "action in ('registered', 'promoted', 'removed', 'rolled_back', 'split', 'joined')", name="action"
+            "action in ('registered', 'promoted', 'removed', 'rolled_back', 'split', 'joined', 'withdrawn',"
+            " 'shadowed', 'unshadowed')",
+            name="action",
         ),
     )
 
@@ -322,10 +333,34 @@ class Prediction(Base):
     cached: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
     runtime: Mapped[str | None] = mapped_column(String(16))
     duration_ms: Mapped[float] = mapped_column(Double)
+    cold: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))  # the model was loaded for it
     __table_args__ = (
         Index("ix_predictions_model_id_at", "model_id", "at"),
         Index("ix_predictions_user_id_at", "user_id", "at"),
         {"postgresql_partition_by": "RANGE (at)"},
+    )
+
+
+class ShadowPrediction(Base):
+    """What a shadow version answered where another one was asked, and how the two compare; no inputs."""
+
+    __tablename__ = "shadow_predictions"
+    prediction_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    at: Mapped[datetime]
+    user_id: Mapped[str] = mapped_column(Id, ForeignKey("users.id", ondelete="CASCADE"))
+    model_id: Mapped[str] = mapped_column(Id, ForeignKey("models.id", ondelete="CASCADE"))
+    number: Mapped[int]  # of the version that answered
+    shadow_number: Mapped[int]
+    rows: Mapped[int]
+    differing: Mapped[int]  # rows whose answers differ
+    largest: Mapped[float | None] = mapped_column(Double)  # difference of numeric answers
+    error: Mapped[str | None] = mapped_column(String(64))  # a problem code, where the shadow failed
+    duration_ms: Mapped[float] = mapped_column(Double)
+    answer: Mapped[dict[str, Any] | None]  # None: too large to keep
+    shadow_answer: Mapped[dict[str, Any] | None]
+    __table_args__ = (
+        Index("ix_shadow_predictions_model_id", "model_id", "shadow_number", "prediction_id"),
+        Index("ix_shadow_predictions_at", "at"),
     )
 
 

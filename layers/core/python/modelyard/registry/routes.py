@@ -12,7 +12,7 @@ from modelyard.kit.redis import RedisCommands
 from modelyard.registry.names import ArtifactKeys
 from modelyard.registry.repository import ModelRepository
 from modelyard.serving.names import ListedModel
-from modelyard.serving.route import GONE, Route, VersionRoute, route_key
+from modelyard.serving.route import ANSWER_SECONDS, GONE, Route, VersionRoute, route_key
 
 KEEP_SECONDS = 3600
 """How long Redis keeps a route, and so the longest that a route can be stale after a lost publication."""
@@ -114,6 +114,9 @@ def _load(session: Session, user_id: str, model_id: str) -> Route | None:
         tuple(archived),
         aliases,
         {int(number): share for number, share in (model.traffic or {}).items()},
+        shadow=model.shadow["number"] if model.shadow else None,
+        shadow_percent=model.shadow["percent"] if model.shadow else 100,
+        answer_seconds=ANSWER_SECONDS if model.answer_seconds is None else model.answer_seconds,
     )
 
 

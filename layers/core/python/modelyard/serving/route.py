@@ -8,6 +8,9 @@ from typing import Any, Literal
 
 from modelyard.serving.errors import AliasNotFound, ModelNotReady, VersionArchived, VersionNotFound
 
+ANSWER_SECONDS = 3600
+"""How long an answer is cached where its owner says nothing else."""
+
 
 @dataclass(frozen=True, slots=True)
 class VersionRoute:
@@ -52,6 +55,9 @@ class Route:
     archived: tuple[int, ...] = ()
     aliases: dict[str, int] = field(default_factory=dict)  # own names; `champion` is the default itself
     traffic: dict[int, int] = field(default_factory=dict)  # percent by version, where requests are split
+    shadow: int | None = None  # the version that is asked as well, out of the caller's sight
+    shadow_percent: int = 100  # of the requests that go to it
+    answer_seconds: int = ANSWER_SECONDS  # how long answers are cached; 0: not at all
 
     def number(self, number: int | None, alias: str | None = None, key: str = "") -> int | None:
         """The number of the version asked for, be it ready or not; None for an alias that points nowhere.
@@ -120,6 +126,9 @@ class Route:
             archived=tuple(data.get("archived", ())),
             aliases=data.get("aliases", {}),
             traffic={int(number): share for number, share in data.get("traffic", {}).items()},
+            shadow=data.get("shadow"),
+            shadow_percent=data.get("shadow_percent", 100),
+            answer_seconds=data.get("answer_seconds", ANSWER_SECONDS),
         )
 
 
