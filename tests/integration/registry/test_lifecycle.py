@@ -70,6 +70,12 @@ def test_foreign_models_cannot_be_changed(mine, theirs, make, rows, tail):
         ({"card": "x" * 65_537}, "/card"),
         ({"name": "other"}, "/name"),
         ({"description": None}, ""),
+        ({"cache": None}, ""),
+        ({"cache": {"enabled": "no"}}, "/cache/enabled"),
+        ({"cache": {"ttl_seconds": 0}}, "/cache/ttl_seconds"),
+        ({"cache": {"ttl_seconds": 86_401}}, "/cache/ttl_seconds"),
+        ({"cache": {"ttl_seconds": 60, "enabled": False}}, "/cache"),
+        ({"cache": {"size": 1}}, "/cache/size"),
         ({}, ""),
     ],
 )
@@ -412,3 +418,36 @@ def test_answers_do_not_outlive_what_gave_them(
         redis_client.set(key, json.dumps({}))
     assert mine.request(method, f"/models/{model}{tail}", json=body, headers=ANY).status == 200
     assert {number for number, key in keys.items() if redis_client.exists(key)} == left
+
+
+# The cache of a model's answers
+
+
+def test_the_cache_is_as_its_owner_wants_it(mine, make, route_of):
+    model = make()
+    path = f"/models/{model}"
+    assert mine.get(path).json()["cache"] == {"enabled": True, "ttl_seconds": 3600}
+    for change, shown, seconds in (
+        ({"ttl_seconds": 60}, {"enabled": True, "ttl_seconds": 60}, 60),
+        ({"enabled": False}, {"enabled": False, "ttl_seconds": None}, 0),
+        ({}, {"enabled": True, "ttl_seconds": 3600}, 3600),
+    ):
+        answer = mine.patch(path, json={"cache": change}, headers=etag(mine, path))
+        assert (answer.status, answer.json()["cache"]) == (200, shown)
+        assert mine.get(path).json()["cache"] == mine.get("/models").json()["items"][0]["cache"] == shown
+        assert route_of(model).answer_seconds == seconds  # published at once
+
+
+def test_switching_the_cache_off_forgets_what_was_kept(mine, make, rows, user, redis_client):
+    model, other = make(versions=2), make(versions=1)
+    keys = {
+        version.model_id + str(version.number): answer_key(user.id, f"{version.id}:{'0' * 40}")
+        for version in rows.versions()
+    }
+    for key in keys.values():
+        redis_client.set(key, b"x")
+    shorter = mine.patch(f"/models/{model}", json={"cache": {"ttl_seconds": 5}}, headers=ANY)
+    assert shorter.status == 200
+    assert all(redis_client.exists(key) for key in keys.values())
+    mine.patch(f"/models/{model}", json={"cache": {"enabled": False}}, headers=ANY)
+    assert [name for name, key in keys.items() if redis_client.exists(key)] == [other + "1"]

@@ -531,6 +531,7 @@ EXPECTED = {
     "list_models_filtered": 200,
     "list_models_bad_sort": 422,
     "change_model": 200,
+    "change_model_cache": 200,
     "change_model_nothing": 422,
     "change_model_without_match": 428,
     "delete_model": 200,

@@ -11,10 +11,12 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from modelyard.registry.retention import purge_at
 from modelyard.registry.schemas import Description, Moment, Stage
+from modelyard.serving.route import ANSWER_SECONDS
 
 MOST_TAGS = 20
 LARGEST_METADATA = 16 * 1024  # bytes, as JSON
 LONGEST_CARD = 64 * 1024
+LONGEST_ANSWER_SECONDS = 24 * 3600
 
 Tag = Annotated[
     str,
@@ -86,11 +88,34 @@ class _Change(BaseModel):
         return said
 
 
+class CacheChange(BaseModel):
+    """How answers are cached; what is left out is as the platform does it."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    enabled: bool = True
+    ttl_seconds: Annotated[int, Field(ge=1, le=LONGEST_ANSWER_SECONDS)] = ANSWER_SECONDS
+
+    @model_validator(mode="after")
+    def _one_or_the_other(self) -> Self:
+        if not self.enabled and "ttl_seconds" in self.model_fields_set:
+            raise ValueError("expected no ttl_seconds where the cache is off")
+        return self
+
+
 class ModelChange(_Change):
     description: Description | None = None
     tags: Tags | None = None
     metadata: Metadata | None = None
     card: Card | None = None
+    cache: CacheChange | None = None
+
+    def changes(self) -> dict[str, Any]:
+        said = super().changes()
+        if self.cache is not None:
+            del said["cache"]
+            said["answer_seconds"] = self.cache.ttl_seconds if self.cache.enabled else 0
+        return said
 
 
 class VersionChange(_Change):

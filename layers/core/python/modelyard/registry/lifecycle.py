@@ -39,7 +39,9 @@ class Lifecycle:
     # Models
 
     def change_model(self, model: Model, changes: Mapping[str, Any]) -> None:
-        """`changes`: any of description, tags, facts (the metadata) and card; each replaces what was."""
+        """`changes`: any of description, tags, facts (the metadata), card and answer_seconds; each replaces
+        what was.
+        """
         for name, value in changes.items():
             setattr(model, name, value)
         self._repository.touch(model, self._clock())

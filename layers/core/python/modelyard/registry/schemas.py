@@ -13,6 +13,7 @@ from modelyard.registry.artifacts import UploadForm
 from modelyard.registry.names import MAX_FILENAME, MAX_NAME, NAME_PATTERN
 from modelyard.registry.retention import purge_at
 from modelyard.registry.uploads import Announced, Announcement
+from modelyard.serving.route import ANSWER_SECONDS
 
 Moment = Annotated[datetime, PlainSerializer(isoformat, return_type=str)]
 Status = Literal["pending", "inspecting", "ready", "failed"]
@@ -174,6 +175,18 @@ class Version(VersionSummary):
         )
 
 
+class AnswerCache(BaseModel):
+    """How answers are cached: each for `ttl_seconds`, or not at all."""
+
+    enabled: bool
+    ttl_seconds: int | None
+
+    @classmethod
+    def of(cls, model: tables.Model) -> Self:
+        seconds = ANSWER_SECONDS if model.answer_seconds is None else model.answer_seconds
+        return cls(enabled=seconds > 0, ttl_seconds=seconds or None)
+
+
 class ModelSummary(BaseModel):
     """A model: a name and its versions."""
 
@@ -185,6 +198,7 @@ class ModelSummary(BaseModel):
     default_version: Annotated[str | None, Field(description="What answers predictions; null: none is ready")]
     latest_version: str | None
     latest_status: Status | None
+    cache: AnswerCache
     created_at: Moment
     updated_at: Moment
     deleted_at: Moment | None
@@ -205,6 +219,7 @@ class ModelSummary(BaseModel):
             "default_version": model.default_version and f"v{model.default_version}",
             "latest_version": latest and f"v{latest.number}",
             "latest_status": latest and latest.status,
+            "cache": AnswerCache.of(model),
             "created_at": model.created_at,
             "updated_at": model.updated_at,
             "deleted_at": model.deleted_at,

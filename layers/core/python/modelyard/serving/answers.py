@@ -14,8 +14,9 @@ import orjson
 
 from modelyard.serving.signature import Signature
 
-KEEP_SECONDS = 3600
 LARGEST = 256 << 10  # bytes; larger answers cost more to keep than to compute
+
+_STAMP = 8  # hexadecimal digits: seconds since the epoch
 
 WIRE_NAMES = {"predict": "predictions", "predict_proba": "probabilities"}
 
@@ -37,6 +38,20 @@ def digest(seed: bytes, outputs: Sequence[str], canonical: Iterable[bytes]) -> s
         state.update(b"\n%d\n" % len(part))
         state.update(part)
     return state.hexdigest()
+
+
+def sealed(core: bytes, now: float) -> bytes:
+    """What the cache holds: when the answer was made, and the answer."""
+    return b"%08x" % int(now) + core
+
+
+def opened(stored: bytes, now: float) -> tuple[bytes, int] | None:
+    """A cached answer and its age in seconds; None for what `sealed` did not make."""
+    try:
+        made = int(stored[:_STAMP], 16)
+    except ValueError:
+        return None
+    return stored[_STAMP:], max(0, int(now) - made)
 
 
 def render(signature: Signature, outputs: dict[str, list[Any]]) -> bytes:

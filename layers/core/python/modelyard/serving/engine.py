@@ -87,6 +87,7 @@ class Ask:
     route: VersionRoute | None = None
     rows: int = 0
     cache: str = "BYPASS"
+    age: int = 0  # of a cached answer, in seconds
     timings: dict[str, float] = field(default_factory=dict)  # name → milliseconds
 
     @property
@@ -164,14 +165,14 @@ class Engine:
             model = self._models.get(version, user_id)
             clock.lap("load")
             prepared = _prepare(model, ask, user_id)
-            stored = self._stored(prepared.key) if ask.read_cache and admission.cache_up else None
+            reads = ask.read_cache and admission.cache_up and route.answer_seconds
+            stored = self._stored(prepared.key) if reads else None
         ask.rows = prepared.rows
-        if stored is None:
-            stored = self._compute(prepared, ask, admission.cache_up)
-        else:
-            ask.cache = "HIT"
+        core = None if stored is None else _cached(stored, ask, route.answer_seconds)
+        if core is None:
+            core = self._compute(prepared, ask, route.answer_seconds if admission.cache_up else 0)
         clock.lap("predict")
-        return Answered(stored, prepared.model, route.model_id)
+        return Answered(core, prepared.model, route.model_id)
 
     def _admitted(
         self, ask: Ask, clock: _Clock, *, foresee: bool = True
@@ -180,9 +181,10 @@ class Engine:
         route: Route | None = None
         fresh = False
         prepared: _Prepared | None = None
+        looked_up = False
 
         def lookups(caller: _Caller) -> list[str]:
-            nonlocal route, fresh, prepared
+            nonlocal route, fresh, prepared, looked_up
             if ask.name is not None:
                 ask.model_id = self._names.known(caller.user_id, ask.name) or ""
                 if not ask.model_id:
@@ -191,7 +193,8 @@ class Engine:
             names = [] if fresh else [route_key(caller.user_id, ask.model_id)]
             prepared = None if route is None or not foresee else self._foresee(route, ask, caller.user_id)
             if prepared is not None:
-                if ask.read_cache:
+                looked_up = ask.read_cache and route is not None and route.answer_seconds > 0
+                if looked_up:
                     names.append(prepared.key)
                 self._run_ahead(prepared, ask)
             return names
@@ -213,7 +216,7 @@ class Engine:
         if not fresh or route is None:
             route = self._learn(ask, admission, raw)
             clock.lap("route")
-        stored = admission.values[-1] if prepared is not None and ask.read_cache else None
+        stored = admission.values[-1] if looked_up and admission.values else None
         return admission, route, prepared, stored
 
     def _learn(self, ask: Ask, admission: Admitted, raw: bytes | None) -> Route:
@@ -265,12 +268,14 @@ class Engine:
         except CacheDown:
             return None
 
-    def _compute(self, prepared: _Prepared, ask: Ask, cache_up: bool) -> bytes:
+    def _compute(self, prepared: _Prepared, ask: Ask, keep_seconds: int) -> bytes:
+        """The answer of the model, cached for `keep_seconds`; 0: not at all."""
         if isinstance(prepared.ahead, Exception):
             raise prepared.ahead
         core = prepared.ahead or _core(prepared, ask)
-        if cache_up and ask.write_cache and len(core) <= answers.LARGEST:
-            sent = self._cache.post("SET", prepared.key, core, "EX", answers.KEEP_SECONDS)
+        if keep_seconds and ask.write_cache and len(core) <= answers.LARGEST:
+            value = answers.sealed(core, time.time())
+            sent = self._cache.post("SET", prepared.key, value, "EX", keep_seconds)
             ask.cache = "MISS" if sent and ask.read_cache else "BYPASS"
         return core
 
@@ -282,6 +287,16 @@ def _check_scope(caller: _Caller) -> None:
             f"This needs the scope {SCOPE}, which your credential does not have.",
             headers={"WWW-Authenticate": challenge},
         )
+
+
+def _cached(stored: bytes, ask: Ask, keep_seconds: int) -> bytes | None:
+    """A cached answer that is not older than its model's owner allows by now."""
+    found = answers.opened(stored, time.time())
+    if found is None or found[1] >= keep_seconds:
+        return None
+    ask.cache = "HIT"
+    ask.age = found[1]
+    return found[0]
 
 
 def _core(prepared: _Prepared, ask: Ask) -> bytes:

@@ -62,7 +62,10 @@ def _header(description: str) -> dict[str, Any]:
 _HEADERS = {
     "X-Prediction-Id": _header("The prediction's id, for feedback and support"),
     "X-Model-Version": _header("The version that answered"),
-    "X-Cache": _header("HIT: from the cache; MISS: computed; BYPASS: the cache is away or not asked"),
+    "X-Cache": _header(
+        "HIT: from the cache; MISS: computed; BYPASS: the cache is away, off for this model or not asked"
+    ),
+    "Age": _header("Seconds since a cached answer was computed; only with HIT"),
     "Server-Timing": _header("Milliseconds spent on admission, loading and prediction"),
 }
 

@@ -48,7 +48,10 @@ def headers_of(ask: Ask) -> dict[str, str]:
 
 def success_headers(ask: Ask) -> dict[str, str]:
     timing = ", ".join([f"{name};dur={took:.3f}" for name, took in ask.timings.items()])
-    return {"x-cache": ask.cache, "server-timing": timing}
+    headers = {"x-cache": ask.cache, "server-timing": timing}
+    if ask.cache == "HIT":
+        headers["age"] = str(ask.age)
+    return headers
 
 
 def log_prediction(request: LeanRequest, status: int, code: str | None) -> None:

@@ -126,13 +126,17 @@ async def change_model(
     caller: WriteModels,
     services: ServicesDep,
     session: SessionDep,
+    after: AfterCommitDep,
 ) -> Response:
-    """Changes description, tags, metadata or card. Send the model's ETag as If-Match."""
+    """Changes description, tags, metadata, card or the cache. Send the model's ETag as If-Match."""
     repository = ModelRepository(session, caller.user_id)
     model = repository.model(model_id, lock=True)
     check_match(request, _shown(repository, model_id, request, services))
     Lifecycle(repository).change_model(model, body.changes())
     session.flush()
+    if body.cache is not None:
+        dropped = [] if body.cache.enabled else [version.id for version in repository.all_versions(model_id)]
+        after += follow_up(services, caller, model_id, dropped)
     return tagged(request, _shown(repository, model_id, request, services))
 
 
