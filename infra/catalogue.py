@@ -392,7 +392,7 @@ FUNCTIONS = (
         purpose="prediction records from log lines into PostgreSQL",
         layers="event",
         trigger=FromLogs(sources=("predict", "run_batch"), term="prediction_record"),
-        grants=("secret:database",),
+        grants=("secret:database", "secret:redis", "queue:send:batch"),  # withdraws canaries, asks shadows
         memory=512,
         timeout=60,
         share=5,

@@ -1,4 +1,6 @@
-"""Deliveries of log lines from CloudWatch Logs: prediction records become rows."""
+"""Deliveries of log lines from CloudWatch Logs: prediction records become rows, and models on trial are
+looked at while they have news.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +25,7 @@ def handle(event: dict[str, Any], services: Composition) -> dict[str, int]:
     # The words differ from the subscription's term on purpose: this line must never be a delivery itself.
     log = logger.warning if counts.junk else logger.info
     log("delivery stored", log_group=delivery.group, **result)
+    services.trials.look(counts.models)  # never raises: what is stored is stored
     return result
 
 

@@ -26,6 +26,7 @@ def handle(services: Composition) -> dict[str, Any]:
         "uploads": lambda: services.upload_sweep.run(),
         "registry": lambda: services.registry_sweep.run(),
         "access": lambda: services.access_sweep.run(),
+        "trials": lambda: services.trials.sweep(),
     }
     report: dict[str, Any] = {}
     failed = []

@@ -30,6 +30,8 @@ MAY = [
     ("roll_up", "sqs:SendMessage", "queue/register"),
     ("migrate", "secretsmanager:GetSecretValue", "secret/database-owner"),
     ("record_predictions", "secretsmanager:GetSecretValue", "secret/database"),
+    ("record_predictions", "secretsmanager:GetSecretValue", "secret/redis"),
+    ("record_predictions", "sqs:SendMessage", "queue/batch"),
     ("auth", "secretsmanager:GetSecretValue", "secret/signing-keys"),
     ("rotate_keys", "secretsmanager:PutSecretValue", "secret/signing-keys"),
 ]
@@ -58,7 +60,7 @@ MAY_NOT = [
     ("run_batch", "s3:PutObject", "bucket/models/usr_1/mdl_1/v1/model.onnx"),
     ("register_model", "secretsmanager:GetSecretValue", "secret/signing-keys"),
     ("register_model", "s3:PutObject", "bucket/uploads/usr_1/iris/m.joblib"),
-    ("record_predictions", "secretsmanager:GetSecretValue", "secret/redis"),
+    ("record_predictions", "sqs:SendMessage", "queue/register"),
     ("record_predictions", "secretsmanager:GetSecretValue", "secret/database-owner"),
     ("roll_up", "s3:PutObject", "bucket/models/usr_1/mdl_1/v1/model.onnx"),
     ("migrate", "s3:GetObject", "bucket/models/usr_1/mdl_1/v1/model.onnx"),

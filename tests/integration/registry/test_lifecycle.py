@@ -439,7 +439,7 @@ def test_the_cache_is_as_its_owner_wants_it(mine, make, route_of):
 
 
 def test_switching_the_cache_off_forgets_what_was_kept(mine, make, rows, user, redis_client):
-    model, other = make(versions=2), make(versions=1)
+    model, other = make(versions=2), make("other")
     keys = {
         version.model_id + str(version.number): answer_key(user.id, f"{version.id}:{'0' * 40}")
         for version in rows.versions()

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from modelyard.registry.registration import Registration
     from modelyard.registry.routes import RouteBook
     from modelyard.registry.sweep import UploadSweep
+    from modelyard.registry.trials import Trials
     from modelyard.registry.uploads import Uploads
     from modelyard.serving.engine import Engine
     from modelyard.serving.models import ModelCache
@@ -328,6 +329,13 @@ class Composition:
         from modelyard.telemetry.ingest import RecordWriter
 
         return RecordWriter(self.database)
+
+    @cached_property
+    def trials(self) -> Trials:
+        """What is done for models on trial when records of theirs arrive, and again by the sweep."""
+        from modelyard.registry.trials import Trials
+
+        return Trials(self.database, steps=())
 
     def migrate(self) -> str:
         """Brings the schema to head as its owner, and gives the application its role; the revision."""

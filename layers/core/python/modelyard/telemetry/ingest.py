@@ -36,11 +36,14 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Of the lines of a delivery: rows written, records known already, lines that are no records."""
+    """Of the lines of a delivery: rows written, records known already, lines that are no records; and whose
+    records they were, (user id, model id) each, new or known.
+    """
 
     stored: int = 0
     known: int = 0
     junk: int = 0
+    models: frozenset[tuple[str, str]] = frozenset()
 
 
 def unpack(event: Any) -> Delivery:
@@ -82,7 +85,8 @@ class RecordWriter:
             with self._database.transaction() as session:
                 for first in range(0, len(records), _ROWS):
                     stored += _insert(session, records[first : first + _ROWS])
-        return Counts(stored, len(records) - stored, junk)
+        models = frozenset((record.user_id, record.model_id) for record in records)
+        return Counts(stored, len(records) - stored, junk, models)
 
 
 def _insert(session: Session, records: Sequence[PredictionRecord]) -> int:
