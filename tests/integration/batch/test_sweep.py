@@ -176,7 +176,7 @@ def test_roll_up_runs_every_step(services):
 
     assert report["jobs"] == {"resent": 0, "failed": 0, "expired": 0}
     assert report["outbox"] == {"sent": 0}
-    assert set(report) == {"partitions", "outbox", "jobs", "uploads", "registry", "access"}
+    assert set(report) == {"partitions", "outbox", "jobs", "uploads", "registry", "access", "trials"}
     assert report["partitions"]["made"] >= 0
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,40 +15,12 @@ from modelyard.kit.errors import Unavailable
 from modelyard.kit.ids import new_id
 from modelyard.telemetry.ingest import BadDelivery, RecordWriter, unpack
 from modelyard.telemetry.partitions import roll
-from modelyard.telemetry.records import PredictionRecord
 from sqlalchemy import create_engine, func, select, text
 
 from functions.record_predictions.handler import handle
+from tests.support.records import delivery, some_record
 
 EVENTS = Path(__file__).parents[3] / "events" / "record_predictions"
-
-
-def some_record(**changes) -> PredictionRecord:
-    record = PredictionRecord(
-        prediction_id=new_id("prd"),
-        user_id=new_id("usr"),
-        model_id=new_id("mdl"),
-        version_id=new_id("ver"),
-        model_version="v1",
-        status_code=200,
-        duration_ms=1.5,
-        at=time.time(),
-        rows=3,
-        runtime="onnx",
-    )
-    return replace(record, **changes)
-
-
-def delivery(*lines: str, kind: str = "DATA_MESSAGE") -> dict:
-    content = {
-        "messageType": kind,
-        "owner": "000000000000",
-        "logGroup": "/aws/lambda/predict",
-        "logStream": "s",
-        "subscriptionFilters": ["records"],
-        "logEvents": [{"id": str(n), "timestamp": 1, "message": line} for n, line in enumerate(lines)],
-    }
-    return {"awslogs": {"data": base64.b64encode(gzip.compress(json.dumps(content).encode())).decode()}}
 
 
 @pytest.fixture
