@@ -354,6 +354,23 @@ class TestValid:
         assert first.version_id == registered.route.versions[1].version_id
         assert (first.runtime, first.endpoint) == ("onnx", "/api/predict/{model_id}")
 
+    def test_the_record_says_for_whom_a_model_was_loaded_and_who_chose_the_version(
+        self, platform: Platform, records: Any
+    ) -> None:
+        registered = platform.add("logistic", "forest")
+        for query in ("", "", "?version=v2", "?version=v2", "?alias=champion"):
+            platform.api.post(registered.path + query, json={"inputs": [ROW]})
+        platform.api.post(f"/v2/models/{registered.id}/versions/v1/infer", json={"inputs": []})
+        found = [parse(json.dumps(line)) for line in records()]
+        assert [(r.model_version, r.cold, r.routed) for r in found] == [
+            ("v1", True, True),
+            ("v1", False, True),
+            ("v2", True, False),
+            ("v2", False, False),
+            ("v1", False, False),
+            ("v1", False, False),
+        ]
+
     def test_no_input_value_is_logged(self, platform: Platform, records: Any) -> None:
         registered = platform.add("mixed")
         platform.api.post(registered.path, json={"inputs": [[1, 2, "do-not-log-me"]]})
@@ -549,7 +566,7 @@ class TestDependencyDown:
         registered = platform.add("logistic")
         platform.composition.objects.failure = AwsError("s3", 503, "SlowDown")
         answer = platform.api.post(registered.path, json={"inputs": [ROW]})
-        assert (answer.status, answer.json()["code"]) == (503, "model_unavailable")
+        assert (answer.status, answer.json()["code"]) == (503, "storage_unavailable")
         platform.composition.objects.failure = None
         assert platform.api.post(registered.path, json={"inputs": [ROW]}).status == 200
 

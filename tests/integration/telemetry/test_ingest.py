@@ -34,7 +34,8 @@ def stored(services) -> int:
 
 
 def test_records_become_rows(services):
-    records = [some_record(), some_record(cached=True, status_code=500, error="model_error", version_id=None)]
+    odd = {"status_code": 500, "error": "model_error", "version_id": None, "cold": True, "routed": True}
+    records = [some_record(), some_record(cached=True, **odd)]
 
     result = handle(delivery(*(record.line() + "\n" for record in records)), services)
 
@@ -42,6 +43,7 @@ def test_records_become_rows(services):
     with services.database.transaction() as session:
         row = session.scalars(select(Prediction).where(Prediction.id == records[1].prediction_id)).one()
     assert (row.cached, row.status_code, row.error, row.rows) == (True, 500, "model_error", 3)
+    assert (row.cold, row.routed) == (True, True)
     assert row.at.timestamp() == pytest.approx(records[1].at, abs=0.002)
     assert row.duration_ms == 1.5
 

@@ -23,6 +23,8 @@ RECORD = PredictionRecord(
     runtime="onnx",
     request_id="r-1",
     endpoint="/predict/{model_id}",
+    cold=True,
+    routed=True,
 )
 
 
@@ -137,12 +139,15 @@ def test_what_may_be_missing():
         "endpoint",
         "method",
         "service",
+        "cold",
+        "routed",
     ):
         del line[key]
 
     found = parse(json.dumps(line))
 
     assert (found.version_id, found.request_id, found.method) == (None, "", "")
+    assert (found.cold, found.routed) == (False, False)
 
 
 @given(st.floats(min_value=1_600_000_000, max_value=7_000_000_000))

@@ -334,6 +334,9 @@ class Prediction(Base):
     runtime: Mapped[str | None] = mapped_column(String(16))
     duration_ms: Mapped[float] = mapped_column(Double)
     cold: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))  # the model was loaded for it
+    routed: Mapped[bool] = mapped_column(
+        Boolean, server_default=text("false")
+    )  # it asked for neither version nor alias
     __table_args__ = (
         Index("ix_predictions_model_id_at", "model_id", "at"),
         Index("ix_predictions_user_id_at", "user_id", "at"),
@@ -342,22 +345,29 @@ class Prediction(Base):
 
 
 class ShadowPrediction(Base):
-    """What a shadow version answered where another one was asked, and how the two compare; no inputs."""
+    """What a shadow version answered where another one was asked, and how the two compare; no inputs.
+
+    No foreign key to the user: rows go with their model, and so with its owner.
+    """
 
     __tablename__ = "shadow_predictions"
     prediction_id: Mapped[str] = mapped_column(Id, primary_key=True)
     at: Mapped[datetime]
-    user_id: Mapped[str] = mapped_column(Id, ForeignKey("users.id", ondelete="CASCADE"))
+    user_id: Mapped[str] = mapped_column(Id)
     model_id: Mapped[str] = mapped_column(Id, ForeignKey("models.id", ondelete="CASCADE"))
     number: Mapped[int]  # of the version that answered
     shadow_number: Mapped[int]
     rows: Mapped[int]
     differing: Mapped[int]  # rows whose answers differ
-    largest: Mapped[float | None] = mapped_column(Double)  # difference of numeric answers
+    measured: Mapped[int]  # rows whose answers hold numbers on both sides
+    largest: Mapped[float | None] = mapped_column(Double)  # difference of such a row
+    total: Mapped[float | None] = mapped_column(Double)  # of these rows' differences
+    pairs: Mapped[list[Any] | None] = mapped_column(Shares)  # [answered, shadow, rows], of differing labels
     error: Mapped[str | None] = mapped_column(String(64))  # a problem code, where the shadow failed
-    duration_ms: Mapped[float] = mapped_column(Double)
-    answer: Mapped[dict[str, Any] | None]  # None: too large to keep
-    shadow_answer: Mapped[dict[str, Any] | None]
+    answered_ms: Mapped[float | None] = mapped_column(Double)  # the model's own time, on either side
+    shadow_ms: Mapped[float] = mapped_column(Double)
+    answer: Mapped[dict[str, Any] | None] = mapped_column(Shares)  # where they differ; None: too large too
+    shadow_answer: Mapped[dict[str, Any] | None] = mapped_column(Shares)
     __table_args__ = (
         Index("ix_shadow_predictions_model_id", "model_id", "shadow_number", "prediction_id"),
         Index("ix_shadow_predictions_at", "at"),

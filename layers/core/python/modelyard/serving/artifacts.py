@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
 from pathlib import Path
 
-from modelyard.serving.errors import ArtifactUnavailable
+from modelyard.serving.errors import ArtifactUnavailable, StorageUnavailable
 
 Fetch = Callable[[str], Iterable[bytes]]
 """Reads an object of the data bucket in chunks; `KeyError` where there is none, `OSError` where it cannot."""
@@ -96,7 +96,7 @@ def _translated() -> Iterator[None]:
     except KeyError as error:
         raise ArtifactUnavailable("A file of this model is missing from storage.", retry_after=60) from error
     except OSError as error:
-        raise ArtifactUnavailable("The model's files cannot be read right now. Try again shortly.") from error
+        raise StorageUnavailable("The model's files cannot be read right now. Try again shortly.") from error
 
 
 def _checksum(path: Path) -> str:

@@ -88,6 +88,7 @@ class Ask:
     rows: int = 0
     cache: str = "BYPASS"
     age: int = 0  # of a cached answer, in seconds
+    cold: bool = False  # the model was loaded for this request
     timings: dict[str, float] = field(default_factory=dict)  # name → milliseconds
 
     @property
@@ -162,6 +163,7 @@ class Engine:
         user_id = admission.caller.user_id
         version = ask.route = route.pick(ask.version, ask.alias, ask.key)
         if prepared is None or prepared.model.version != version:
+            ask.cold = self._models.peek(version) is None
             model = self._models.get(version, user_id)
             clock.lap("load")
             prepared = _prepare(model, ask, user_id)

@@ -62,5 +62,11 @@ class ArtifactUnavailable(Unavailable):
     code, title = "model_unavailable", "The model cannot be loaded right now"
 
 
+class StorageUnavailable(ArtifactUnavailable):
+    """The same where storage is to blame and not the version: no reason to withdraw it."""
+
+    code, title = "storage_unavailable", "Storage does not answer right now"
+
+
 class PredictionTimeout(DeadlineExceeded):
     code, title = "prediction_timeout", "The prediction took too long"

@@ -111,4 +111,6 @@ def _row(record: PredictionRecord) -> dict[str, Any]:
         "cached": record.cached,
         "runtime": record.runtime,
         "duration_ms": record.duration_ms,
+        "cold": record.cold,
+        "routed": record.routed,
     }

@@ -39,7 +39,8 @@ class PredictionRecord:
     """One prediction request.
 
     `at` is seconds since the epoch, `duration_ms` the time in the function, `service` the function's name.
-    `error` is a problem code (`model_error`, …), never a message; no field holds an input value.
+    `error` is a problem code (`model_error`, …), never a message; no field holds an input value. `cold`: the
+    model was loaded for this request. `routed`: it asked for neither version nor alias, so the route decided.
     """
 
     prediction_id: str
@@ -58,6 +59,8 @@ class PredictionRecord:
     endpoint: str = ""
     method: str = "POST"
     service: str = "predict"
+    cold: bool = False
+    routed: bool = False
 
     def line(self) -> str:
         """One JSON object on one line: the record of the request and its metrics."""
@@ -81,6 +84,8 @@ class PredictionRecord:
                 "rows": self.rows,
                 "cached": self.cached,
                 "runtime": self.runtime,
+                "cold": self.cold,
+                "routed": self.routed,
                 "error": self.error,
                 "failures": 1 if failed else 0,
                 "cache_hits": 1 if self.cached else 0,
@@ -135,6 +140,8 @@ def parse(line: str | bytes) -> PredictionRecord:
         endpoint=_text(data, "endpoint", 256) or "",
         method=_text(data, "method", 16) or "",
         service=_text(data, "service", 64) or "",
+        cold=data.get("cold") is True,
+        routed=data.get("routed") is True,
     )
 
 

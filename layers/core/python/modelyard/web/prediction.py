@@ -77,6 +77,8 @@ def log_prediction(request: LeanRequest, status: int, code: str | None) -> None:
         error=code,
         request_id=request.request_id,
         endpoint=request.endpoint,
+        cold=ask.cold,
+        routed=ask.version is None and ask.alias is None,
     )
     write_line(record.line())
 

@@ -42,16 +42,17 @@ def upgrade() -> None:
         sa.Column("shadow_number", sa.Integer(), nullable=False),
         sa.Column("rows", sa.Integer(), nullable=False),
         sa.Column("differing", sa.Integer(), nullable=False),
+        sa.Column("measured", sa.Integer(), nullable=False),
         sa.Column("largest", sa.Double(), nullable=True),
+        sa.Column("total", sa.Double(), nullable=True),
+        sa.Column("pairs", JSON, nullable=True),
         sa.Column("error", sa.String(length=64), nullable=True),
-        sa.Column("duration_ms", sa.Double(), nullable=False),
+        sa.Column("answered_ms", sa.Double(), nullable=True),
+        sa.Column("shadow_ms", sa.Double(), nullable=False),
         sa.Column("answer", JSON, nullable=True),
         sa.Column("shadow_answer", JSON, nullable=True),
         sa.ForeignKeyConstraint(
             ["model_id"], ["models.id"], name=op.f("fk_shadow_predictions_model_id"), ondelete="CASCADE"
-        ),
-        sa.ForeignKeyConstraint(
-            ["user_id"], ["users.id"], name=op.f("fk_shadow_predictions_user_id"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("prediction_id", name=op.f("pk_shadow_predictions")),
     )
