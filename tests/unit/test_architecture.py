@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -59,6 +60,11 @@ def _domain(file: Path) -> str:
     return file.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
+def _name(file: Path) -> str:
+    parts = file.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
 def _imports(file: Path, *, at_import_time: bool = False) -> Iterator[tuple[int, str]]:
     """(line, dotted name) of every import; with `at_import_time` only those that run at loading."""
     tree = ast.parse(file.read_text(), str(file))
@@ -107,6 +113,24 @@ def test_arrows_run_downwards_only():
     ]
 
     assert upwards == []
+
+
+def test_modules_import_one_another_in_no_circle():
+    """Neither at import time nor later: an import that a function defers may hide a circle too."""
+    modules = {_name(file): file for file in _modules()}
+    known = {
+        name: {other for _, other in _imports(file) if other in modules and other != name}
+        for name, file in modules.items()
+    }
+    circle: list[str] = []
+
+    try:
+        graphlib.TopologicalSorter(known).prepare()
+    except graphlib.CycleError as error:
+        circle = error.args[1]
+
+    assert sum(map(len, known.values())) > len(modules), "imports were not found at all"
+    assert circle == []
 
 
 def test_the_kit_knows_nobody():

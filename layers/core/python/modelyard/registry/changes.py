@@ -7,8 +7,17 @@ import math
 from datetime import datetime
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
 
+from modelyard.kit.clock import written_out
 from modelyard.registry.retention import purge_at
 from modelyard.registry.schemas import Description, Moment, Stage
 from modelyard.serving.route import ANSWER_SECONDS
@@ -121,7 +130,8 @@ class ModelChange(_Change):
 class VersionChange(_Change):
     stage: Stage | None = None
     sunset_at: Annotated[
-        AwareDatetime | None, Field(description="With the stage deprecated: when the version is meant to end")
+        Annotated[AwareDatetime, BeforeValidator(written_out)] | None,
+        Field(description="With the stage deprecated: when the version is meant to end"),
     ] = None
     description: Description | None = None
     tags: Tags | None = None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from modelyard.accounts import emails, passwords
+from modelyard.kit.clock import written_out
 
 
 class Payload(BaseModel):
@@ -51,15 +51,7 @@ def _password(text: str) -> str:
     return text
 
 
-def _as_text(value: object) -> object:
-    """pydantic would read a number, or the text of one, as seconds since 1970."""
-    if not isinstance(value, str) or not _MOMENT.match(value):
-        raise ValueError("Expected a time with its offset, such as 2026-01-31T12:00:00Z.")
-    return value
-
-
-_MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d")
-Moment = Annotated[AwareDatetime, BeforeValidator(_as_text)]
+Moment = Annotated[AwareDatetime, BeforeValidator(written_out)]
 DisplayName = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_one_line)]
 Email = Annotated[
     str,
