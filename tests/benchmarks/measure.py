@@ -12,6 +12,7 @@ from typing import Any
 
 from tests.benchmarks.runtime_api import Function
 from tests.benchmarks.scenario import Scenario
+from tests.benchmarks.served import Served
 from tests.support.serving import Trained, boosting, forest, logistic
 
 BLOCK = 25  # events of one function before the next one's turn
@@ -46,6 +47,7 @@ class Warm:
     uncached: Quantiles
     cached: Quantiles
     plain: Quantiles
+    served: Quantiles
     sklearn: Quantiles
     memory: float
     plain_memory: float
@@ -61,8 +63,13 @@ class Warm:
 
     @property
     def speedup(self) -> float:
-        """Whole against whole: how much longer the plain endpoint takes."""
+        """Whole against whole: how much longer the plain endpoint takes as a function."""
         return self.plain.p50 / self.uncached.p50
+
+    @property
+    def served_speedup(self) -> float:
+        """The same, against the plain endpoint as a server that is asked directly."""
+        return self.served.p50 / self.uncached.p50
 
 
 @dataclass
@@ -87,8 +94,15 @@ def warm(scenario: Scenario, name: str, trained: Trained, *, calls: int) -> Warm
     registered = scenario.add(trained)
     sent = rows(calls + BLOCK)
     events = [scenario.event(registered, [row]) for row in sent]
-    with scenario.empty() as empty, scenario.predict() as ours, scenario.plain(trained) as plain:
-        for function in (empty, ours, plain):
+    with (
+        scenario.empty() as empty,
+        scenario.predict() as ours,
+        scenario.plain(trained) as plain,
+        scenario.served(trained) as served,
+    ):
+        for event in events:
+            served.prepare(event)
+        for function in (empty, ours, plain, served):
             _call(function, events[calls:])
         answers: list[Any] = []
         blocks: list[dict[str, list[float]]] = []
@@ -98,6 +112,7 @@ def warm(scenario: Scenario, name: str, trained: Trained, *, calls: int) -> Warm
             took["uncached"], found = _call(ours, block)
             took["cached"] = _call(ours, block)[0]
             took["plain"] = _call(plain, block)[0]
+            took["served"] = _call(served, block)[0]
             answers += [answer["body"] for answer in found]
             blocks.append(took)
         memory, plain_memory = ours.memory_mb(), plain.memory_mb()
@@ -133,7 +148,7 @@ def _quiet(blocks: list[dict[str, list[float]]]) -> dict[str, Quantiles]:
     return {kind: Quantiles.of([took for block in kept for took in block[kind]]) for kind in kept[0]}
 
 
-def _call(function: Function, events: list[bytes]) -> tuple[list[float], list[dict[str, Any]]]:
+def _call(function: Function | Served, events: list[bytes]) -> tuple[list[float], list[dict[str, Any]]]:
     results = [function.call(event) for event in events]
     for answer, _ in results:
         if answer["statusCode"] != 200:

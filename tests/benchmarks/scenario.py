@@ -16,6 +16,7 @@ from modelyard.kit.resp import Connection
 from modelyard.serving.route import route_key
 
 from tests.benchmarks.runtime_api import ROOT, Function
+from tests.benchmarks.served import Served
 from tests.fakes.objects import FakeObjects
 from tests.support.aws import AwsStub
 from tests.support.composition import SIGNING_KEYS
@@ -71,6 +72,12 @@ class Scenario:
         path = self.folder / f"{new_id('plain')}.joblib"
         joblib.dump(trained.estimator, path)
         return Function("plain.handler", path=HANDLERS, environment={"BENCHMARK_MODEL": str(path)})
+
+    def served(self, trained: Trained) -> Served:
+        """The same app, as a server of its own that is asked without a Runtime API."""
+        path = self.folder / f"{new_id('plain')}.joblib"
+        joblib.dump(trained.estimator, path)
+        return Served(path, folder=HANDLERS)
 
     def empty(self) -> Function:
         return Function("empty.handler", path=HANDLERS)

@@ -208,6 +208,7 @@ class FrontDoorServer:
             door.app,
             log_config=None,
             access_log=False,
+            http="h11",  # whatever else is installed: what it lets through is what its tests were run with
             server_header=False,
             date_header=False,  # the emulator's answers carry one
             timeout_keep_alive=75,
