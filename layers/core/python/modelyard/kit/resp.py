@@ -70,13 +70,19 @@ class Connection:
 
     def post(self, *command: Any) -> bool:
         """Sends a command whose reply nobody needs, and does not wait for it. False where Redis is away."""
-        data = _packed(command)
+        return self._post(_packed(command), 1)
+
+    def post_all(self, commands: Sequence[Sequence[Any]]) -> bool:
+        """The same for several commands, in one write."""
+        return self._post(b"".join([_packed(command) for command in commands]), len(commands))
+
+    def _post(self, data: bytes, replies: int) -> bool:
         with self._lock:
             try:
                 self._exchange(data, 0)
             except CacheDown:
                 return False
-            self._unread += 1
+            self._unread += replies
             return True
 
     def meanwhile(self, work: Callable[[], None]) -> None:

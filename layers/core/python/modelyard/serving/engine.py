@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from modelyard.kit.errors import FieldError, Forbidden, Problem
 from modelyard.kit.ids import is_id, new_id
 from modelyard.kit.redis import CacheDown
-from modelyard.serving import answers
+from modelyard.serving import answers, mirror
 from modelyard.serving.decoding import Batch, Decoder
 from modelyard.serving.errors import InvalidParameter, ModelNotFound
 from modelyard.serving.models import LoadedModel, ModelCache
@@ -110,6 +110,9 @@ class _Prepared:
     rows: int
     input: Any
     key: str  # of the cached answer
+    batch: Batch
+    timed: bool  # for the shadow's report
+    seconds: float | None = None  # that the model took, where it is timed
     ahead: bytes | Exception | None = None  # the answer, where it was computed while Redis was at work
 
 
@@ -166,13 +169,13 @@ class Engine:
             ask.cold = self._models.peek(version) is None
             model = self._models.get(version, user_id)
             clock.lap("load")
-            prepared = _prepare(model, ask, user_id)
+            prepared = _prepare(model, ask, user_id, timed=route.shadow is not None)
             reads = ask.read_cache and admission.cache_up and route.answer_seconds
             stored = self._stored(prepared.key) if reads else None
         ask.rows = prepared.rows
         core = None if stored is None else _cached(stored, ask, route.answer_seconds)
         if core is None:
-            core = self._compute(prepared, ask, route.answer_seconds if admission.cache_up else 0)
+            core = self._compute(prepared, ask, route, cache_up=admission.cache_up)
         clock.lap("predict")
         return Answered(core, prepared.model, route.model_id)
 
@@ -247,7 +250,7 @@ class Engine:
         if model is None or ask.early is not None:
             return None
         try:
-            return _prepare(model, ask, user_id)
+            return _prepare(model, ask, user_id, timed=route.shadow is not None)
         except Exception:
             return None
 
@@ -270,16 +273,40 @@ class Engine:
         except CacheDown:
             return None
 
-    def _compute(self, prepared: _Prepared, ask: Ask, keep_seconds: int) -> bytes:
-        """The answer of the model, cached for `keep_seconds`; 0: not at all."""
+    def _compute(self, prepared: _Prepared, ask: Ask, route: Route, *, cache_up: bool) -> bytes:
+        """The answer of the model, cached as its owner wants it, and mirrored where there is a shadow."""
         if isinstance(prepared.ahead, Exception):
             raise prepared.ahead
         core = prepared.ahead or _core(prepared, ask)
-        if keep_seconds and ask.write_cache and len(core) <= answers.LARGEST:
-            value = answers.sealed(core, time.time())
-            sent = self._cache.post("SET", prepared.key, value, "EX", keep_seconds)
+        keep_seconds = route.answer_seconds if cache_up and ask.write_cache else 0
+        kept: mirror.Command | None = None
+        if keep_seconds and len(core) <= answers.LARGEST:
+            kept = ("SET", prepared.key, answers.sealed(core, time.time()), "EX", keep_seconds)
+        if route.shadow is not None and cache_up:
+            sent = self._mirror(prepared, ask, route, core, kept)
+        else:
+            sent = kept is not None and self._cache.post(*kept)
+        if kept is not None:
             ask.cache = "MISS" if sent and ask.read_cache else "BYPASS"
         return core
+
+    def _mirror(
+        self, prepared: _Prepared, ask: Ask, route: Route, core: bytes, kept: mirror.Command | None
+    ) -> bool:
+        """Posts the request for the shadow and the answer for the cache in one write; whether that left."""
+        commands = [] if kept is None else [kept]
+        routed = ask.version is None and ask.alias is None
+        if routed and mirror.chosen(route, ask.prediction_id):
+            commands += mirror.commands(
+                route,
+                prediction_id=ask.prediction_id,
+                number=prepared.model.version.number,
+                batch=prepared.batch,
+                outputs=prepared.outputs,
+                core=core,
+                seconds=prepared.seconds,
+            )
+        return bool(commands) and self._cache.post_all(commands)
 
 
 def _check_scope(caller: _Caller) -> None:
@@ -303,11 +330,14 @@ def _cached(stored: bytes, ask: Ask, keep_seconds: int) -> bytes | None:
 
 def _core(prepared: _Prepared, ask: Ask) -> bytes:
     model = prepared.model
+    begun = time.perf_counter() if prepared.timed else 0.0
     outputs = model.runtime.run(prepared.input, prepared.rows, prepared.outputs, ask.deadline)
+    if prepared.timed:
+        prepared.seconds = time.perf_counter() - begun
     return answers.render(model.signature, outputs)
 
 
-def _prepare(model: LoadedModel, ask: Ask, user_id: str) -> _Prepared:
+def _prepare(model: LoadedModel, ask: Ask, user_id: str, *, timed: bool) -> _Prepared:
     if ask.read is None:
         outputs = _outputs(model, ask.outputs)
         batch = model.decoder.decode(ask.body)
@@ -316,9 +346,8 @@ def _prepare(model: LoadedModel, ask: Ask, user_id: str) -> _Prepared:
         outputs = _outputs(model, asked)
     prepared = model.runtime.prepare(batch)
     name = answers.digest(model.digest_seed, outputs, model.runtime.canonical(prepared))
-    return _Prepared(
-        model, outputs, batch.rows, prepared, answer_key(user_id, f"{model.version.version_id}:{name}")
-    )
+    key = answer_key(user_id, f"{model.version.version_id}:{name}")
+    return _Prepared(model, outputs, batch.rows, prepared, key, batch, timed)
 
 
 def _outputs(model: LoadedModel, asked: tuple[str, ...]) -> tuple[str, ...]:
