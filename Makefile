@@ -51,7 +51,7 @@ format: $(VENV)/.stamp ## let ruff format and fix
 	@$(VENV)/bin/ruff check --fix .
 
 synth: setup ## CloudFormation templates of every stage into cdk.out, offline
-	@$(PY) -m tools.synth
+	@$(PY) -m infra.synth
 
 openapi: $(VENV)/.stamp ## write functions/docs/openapi.json from the routes
 	@$(PY) -m tools.openapi

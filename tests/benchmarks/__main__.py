@@ -61,7 +61,7 @@ def report(results: list[Warm], starts: dict[str, Cold]) -> str:
         f"Measured {datetime.now(UTC):%Y-%m-%d} on {os.cpu_count()} cores ({platform.machine()}), "
         f"Python {platform.python_version()}, load {os.getloadavg()[0]:.1f} at the end.",
         "",
-        "**Warm, one row a request, µs** (p50; in brackets p99), through the Runtime API but for the last two",
+        "**Warm, one row a request, µs** (p50; in brackets p99). The last two do without a Runtime API:",
         "",
         "| model | empty function | `predict`, uncached | `predict`, cached | FastAPI + joblib | "
         "FastAPI + joblib, bare server | scikit-learn alone |",
