@@ -20,6 +20,7 @@ from infra.queues import QueueWithDeadLetters
 from infra.stages import Stage
 
 FIVE_MINUTES = Duration.minutes(5)
+NAMESPACE = "Modelyard"  # `modelyard.telemetry.metrics`, whose package the app does not import
 REQUESTS_PER_ADDRESS = 20_000  # in five minutes; users have their own, smaller limit
 
 
@@ -121,6 +122,15 @@ class Alarms(Construct):
         self._alarm(
             "api-p95-ms", at_stage.metric_latency(statistic="p95", period=FIVE_MINUTES), 1000, periods=3
         )
+        for name in ("record_predictions", "roll_up"):  # both withdraw canaries
+            withdrawn = cw.Metric(
+                namespace=NAMESPACE,
+                metric_name="canaries_withdrawn",
+                dimensions_map={"service": functions[name].function_name},
+                period=FIVE_MINUTES,
+                statistic="Sum",
+            )
+            self._alarm(f"{name}-canaries-withdrawn", withdrawn, 1)
         predictions = functions["predict"].metric_duration(statistic="p95", period=FIVE_MINUTES)
         self._alarm("predict-p95-ms", predictions, 200, periods=3)
 

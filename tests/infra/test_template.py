@@ -426,7 +426,8 @@ def test_prod_is_watched_and_fenced(synthesised: Stages) -> None:
     }
     expected = {f"{f.name}-{kind}" for f in catalogue.FUNCTIONS for kind in ("errors", "throttles")}
     expected |= {f"{q.name}-{kind}" for q in catalogue.QUEUES for kind in ("dead-letters", "queue-age")}
-    assert alarms == expected | {"api-5xx", "api-p95-ms", "predict-p95-ms"}
+    withdrawn = {f"{name}-canaries-withdrawn" for name in ("record_predictions", "roll_up")}
+    assert alarms == expected | withdrawn | {"api-5xx", "api-p95-ms", "predict-p95-ms"}
     for properties in prod.of_type("AWS::CloudWatch::Alarm").values():
         assert properties["AlarmActions"]
         assert properties["TreatMissingData"] == "notBreaching"

@@ -548,6 +548,8 @@ EXPECTED = {
     "list_promotions": 200,
     "get_traffic": 200,
     "split_not_ready": 409,
+    "split_guarded_not_ready": 409,
+    "split_bad_guard": 422,
     "join_traffic": 204,
     "restore_version_not_deleted": 404,
     "model_openapi": 409,

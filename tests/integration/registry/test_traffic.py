@@ -51,7 +51,36 @@ def test_splits_that_do_not_fit(mine, model, weights, pointer):
     answer = mine.put(f"{model}/traffic", json={"weights": weights})
     assert answer.status == 422, answer.text
     assert answer.json()["errors"][0]["pointer"] == pointer
-    assert mine.get(f"{model}/traffic").json() == {"weights": {}}
+    unsplit = {"weights": {}, "guard": None, "since": None, "observed": []}
+    assert mine.get(f"{model}/traffic").json() == unsplit
+
+
+@pytest.mark.parametrize(
+    ("guard", "pointer"),
+    [
+        ({"error_rate": 1.1}, "/guard/error_rate"),
+        ({"error_rate": -0.01}, "/guard/error_rate"),
+        ({"error_rate": "0.1"}, "/guard/error_rate"),
+        ({"error_rate": None}, "/guard/error_rate"),
+        ({"latency_ratio": 1}, "/guard/latency_ratio"),
+        ({"latency_ratio": 1001}, "/guard/latency_ratio"),
+        ({"min_requests": 4}, "/guard/min_requests"),
+        ({"min_requests": 501}, "/guard/min_requests"),
+        ({"min_requests": 20.5}, "/guard/min_requests"),
+        ({"max_requests": 20}, "/guard/max_requests"),
+        ("strict", "/guard"),
+    ],
+)
+def test_guards_that_do_not_fit(mine, model, guard, pointer):
+    answer = mine.put(f"{model}/traffic", json={"weights": {"v1": 90, "v2": 10}, "guard": guard})
+    assert answer.status == 422, answer.text
+    assert answer.json()["errors"][0]["pointer"] == pointer
+
+
+def test_a_guard_of_no_number_is_refused(mine, model):
+    body = '{"weights": {"v1": 90, "v2": 10}, "guard": {"latency_ratio": NaN}}'
+    answer = mine.put(f"{model}/traffic", body=body, headers={"Content-Type": "application/json"})
+    assert answer.status in (400, 422), answer.text
 
 
 def test_only_what_can_answer_gets_a_part(mine, model):
@@ -63,7 +92,10 @@ def test_only_what_can_answer_gets_a_part(mine, model):
 
 def test_a_split_is_seen_by_predictions_and_kept_in_the_history(mine, model, split, route_of):
     answer = split(v1=90, v2=10)
-    assert answer.json() == mine.get(f"{model}/traffic").json() == {"weights": {"v1": 90, "v2": 10}}
+    shown = answer.json()
+    assert shown == mine.get(f"{model}/traffic").json()
+    assert shown["weights"] == {"v1": 90, "v2": 10}
+    assert shown["guard"] == {"error_rate": 0.05, "latency_ratio": 3.0, "min_requests": 20}
     assert route_of(model[8:]).traffic == {1: 90, 2: 10}
     split(v1=90, v2=10)
     entries = mine.get(f"{model}/promotions").json()["items"]
@@ -100,3 +132,28 @@ def test_promotion_and_rollback_end_a_split(mine, model, split, route_of):
     rolled = mine.post(f"{model}/aliases/champion/rollback")
     assert rolled.json()["version"] == "v1"
     assert route_of(model[8:]).traffic == {}
+
+
+def test_a_guard_is_kept_and_a_change_of_it_begins_anew(mine, model, split):
+    guard = {"error_rate": 0.2, "latency_ratio": 10.0, "min_requests": 50}
+    first = mine.put(f"{model}/traffic", json={"weights": {"v1": 90, "v2": 10}, "guard": guard}).json()
+    assert first["guard"] == guard
+    again = mine.put(f"{model}/traffic", json={"weights": {"v1": 90, "v2": 10}, "guard": guard}).json()
+    assert again == first
+    none = mine.put(f"{model}/traffic", json={"weights": {"v1": 90, "v2": 10}, "guard": None}).json()
+    assert none["guard"] is None
+    assert none["since"] > first["since"]
+    assert split(v1=90, v2=10).json()["guard"]["min_requests"] == 20  # left out: the usual one again
+    actions = [entry["action"] for entry in mine.get(f"{model}/promotions").json()["items"]]
+    assert actions == ["split", "split", "split", "registered"]
+
+
+def test_the_end_of_a_split_is_the_end_of_its_guard(mine, model, split, rows):
+    for end in (
+        lambda: mine.delete(f"{model}/traffic", headers=ANY),
+        lambda: mine.put(f"{model}/aliases/champion", json={"version": "v2"}),
+    ):
+        split(v1=90, v2=10)
+        end()
+        (row,) = rows.models()
+        assert (row.traffic, row.guard, row.split_at) == (None, None, None)

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from modelyard.kit.redis import RedisCommands
     from modelyard.kit.resp import Connection
     from modelyard.registry.artifacts import ArtifactStore
+    from modelyard.registry.canaries import Canaries
     from modelyard.registry.purge import RegistrySweep
     from modelyard.registry.registration import Registration
     from modelyard.registry.routes import RouteBook
@@ -335,7 +336,25 @@ class Composition:
         """What is done for models on trial when records of theirs arrive, and again by the sweep."""
         from modelyard.registry.trials import Trials
 
-        return Trials(self.database, steps=())
+        return Trials(self.database, steps=(self.canaries.look,))
+
+    @cached_property
+    def canaries(self) -> Canaries:
+        from modelyard.accounts.audit import Audit, Origin
+        from modelyard.registry.canaries import Canaries, Withdrawal
+
+        def note(unit: Session, done: Withdrawal) -> None:
+            audit, version = Audit(unit, Origin()), f"v{done.number}"
+            audit.record(
+                "canary.withdraw",
+                user_id=done.user_id,
+                target=done.model_id,
+                by_platform=True,
+                version=version,
+                reason=done.reason,
+            )
+
+        return Canaries(self.database, self.routes, note=note)
 
     def migrate(self) -> str:
         """Brings the schema to head as its owner, and gives the application its role; the revision."""

@@ -43,14 +43,19 @@ class Audit:
         user_id: str | None,
         target: str = "",
         result: Literal["done", "refused"] = "done",
+        by_platform: bool = False,
         **details: Any,
     ) -> None:
-        """Adds an entry about the account `user_id`. `details` never hold a secret or an address."""
+        """Adds an entry about the account `user_id`. `details` never hold a secret or an address.
+
+        Without an actor the account itself did it, unless the platform did.
+        """
         actor = self._actor
+        itself = None if by_platform else user_id
         entry = AuditEntry(
             id=new_id("aud"),
             user_id=user_id,
-            actor_id=actor.user_id if actor is not None else user_id,
+            actor_id=actor.user_id if actor is not None else itself,
             credential_id=actor.credential_id if actor is not None else None,
             action=action,
             target=target[:128],

@@ -14,6 +14,7 @@ from modelyard.db.tables import Model, Promotion
 from modelyard.kit.clock import Clock, utc_now
 from modelyard.kit.errors import Conflict, FieldError, Invalid, NotFound
 from modelyard.kit.paging import Cursors, Page, page_of
+from modelyard.registry.guard import Guard
 from modelyard.registry.lifecycle import VersionNotReady
 from modelyard.registry.names import version_number
 from modelyard.registry.repository import ModelRepository
@@ -26,6 +27,7 @@ ALIAS_RULE = (
 )
 MOST_ALIASES = 50
 _ALIAS = re.compile(r"[a-z][a-z0-9_-]{0,63}")
+_NO_MOVES = ("split", "joined", "withdrawn", "shadowed", "unshadowed")  # of an alias; told by the history too
 _LOOK_BACK = 500  # so many moves of one alias can be rolled back
 
 
@@ -98,7 +100,7 @@ class Promotions:
         """
         if not _ALIAS.fullmatch(name) or version_number(name) is not None or name == "latest":
             raise Invalid("An alias cannot be called that.", errors=[FieldError("path:alias", ALIAS_RULE)])
-        number = self._servable(model, version)
+        number = self.servable(model, version)
         before = self._find(model, name)
         if before is not None and before.number == number:
             return before
@@ -130,26 +132,69 @@ class Promotions:
 
     # Splitting
 
-    def split(self, model: Model, weights: Mapping[str, int], by: By) -> None:
+    def split(self, model: Model, weights: Mapping[str, int], guard: Guard | None, by: By) -> None:
         """Divides the requests that ask for no version: `{"v1": 90, "v2": 10}`, percent, 100 in all.
 
-        Raises `Invalid` and `VersionNotReady`; to what is there already: changes nothing.
+        `guard` says when canaries are withdrawn. With both as they are already it changes nothing.
+        Raises `Invalid` and `VersionNotReady`.
         """
         traffic = {
-            str(self._servable(model, version, "/weights")): share for version, share in weights.items()
+            str(self.servable(model, version, "/weights")): share for version, share in weights.items()
         }
         if len(traffic) != len(weights) or sum(traffic.values()) != 100:
             detail = "expected each version once, and 100 percent in all"
             raise Invalid("Requests cannot be split like this.", errors=[FieldError("/weights", detail)])
-        if traffic != model.traffic:
-            model.traffic = traffic
-            self._record(model, CHAMPION, None, None, "split", by, self._clock(), traffic)
+        kept = None if guard is None else guard.to_json()
+        if (traffic, kept) != (model.traffic, model.guard):
+            now = self._clock()
+            model.traffic, model.guard, model.split_at = traffic, kept, now
+            self._record(model, CHAMPION, None, None, "split", by, now, traffic)
+            if model.shadow is not None and str(model.shadow["number"]) in traffic:
+                self.end_shadow(model, by)  # who answers callers is no shadow any more
 
     def join(self, model: Model, by: By) -> None:
         """Sends all requests to the champion again."""
         if model.traffic is not None:
-            model.traffic = None
+            _unite(model)
             self._record(model, CHAMPION, None, None, "joined", by, self._clock())
+
+    def withdraw(self, model: Model, number: int, by: By) -> None:
+        """Gives the version's part of the requests to the champion; others keep theirs."""
+        champion = model.default_version
+        assert champion is not None
+        assert model.traffic is not None
+        left = dict(model.traffic)
+        left[str(champion)] = left.get(str(champion), 0) + left.pop(str(number))
+        model.traffic = left
+        if len(left) == 1:
+            _unite(model)
+        self._record(model, CHAMPION, number, champion, "withdrawn", by, self._clock(), model.traffic)
+
+    # Shadows: see `registry.shadows`
+
+    def record_shadow(self, model: Model, before: int | None, number: int, by: By) -> None:
+        self._record(model, CHAMPION, before, number, "shadowed", by, self._clock())
+
+    def end_shadow(self, model: Model, by: By) -> None:
+        """Leaves the model without a shadow, if it has one."""
+        if model.shadow is not None:
+            number, model.shadow = model.shadow["number"], None
+            self._record(model, CHAMPION, number, None, "unshadowed", by, self._clock())
+
+    def servable(self, model: Model, version: str, place: str = "/version") -> int:
+        """The number of a version that may get requests; raises `Invalid` or `VersionNotReady`."""
+        number = version_number(version)
+        detail = "expected a version of this model, such as v2"
+        wrong = Invalid("There is no such version.", errors=[FieldError(place, detail)])
+        if number is None:
+            raise wrong
+        try:
+            found = self._repository.version(model.id, number, lock=True)
+        except NotFound:
+            raise wrong from None
+        if found.status != "ready" or found.stage == "archived":
+            raise VersionNotReady("Only versions that are ready and not archived can be promoted.")
+        return number
 
     # Within
 
@@ -167,20 +212,6 @@ class Promotions:
         row = self._repository.alias(model.id, name)
         return None if row is None else Alias(name, row.number, row.updated_at)
 
-    def _servable(self, model: Model, version: str, place: str = "/version") -> int:
-        number = version_number(version)
-        detail = "expected a version of this model, such as v2"
-        wrong = Invalid("There is no such version.", errors=[FieldError(place, detail)])
-        if number is None:
-            raise wrong
-        try:
-            found = self._repository.version(model.id, number, lock=True)
-        except NotFound:
-            raise wrong from None
-        if found.status != "ready" or found.stage == "archived":
-            raise VersionNotReady("Only versions that are ready and not archived can be promoted.")
-        return number
-
     def _answers(self, model: Model, number: int) -> bool:
         try:
             found = self._repository.version(model.id, number, lock=True)
@@ -192,10 +223,12 @@ class Promotions:
         now = self._clock()
         if name == CHAMPION:
             model.default_version = number
-            model.traffic = None  # promotion is the end of a split: all requests go to the champion
+            _unite(model)  # promotion is the end of a split: all requests go to the champion
         else:
             self._repository.put_alias(model, name, number, now)
         self._record(model, name, before, number, action, by, now)
+        if name == CHAMPION and model.shadow is not None and model.shadow["number"] == number:
+            self.end_shadow(model, by)
         return Alias(name, number, now)
 
     def _record(
@@ -227,13 +260,17 @@ class Promotions:
         )
 
 
+def _unite(model: Model) -> None:
+    model.traffic = model.guard = model.split_at = None
+
+
 def earlier(moves: Sequence[Promotion], current: int) -> list[int]:
     """The versions below the current one on the stack that promotions push to and rollbacks pop from;
     `moves` is oldest first.
     """
     stack: list[int] = []
     for move in moves:
-        if move.action in ("split", "joined"):
+        if move.action in _NO_MOVES:
             continue
         if move.from_number is not None and stack[-1:] != [move.from_number]:
             stack.append(move.from_number)

@@ -20,6 +20,15 @@ def tagged(request: Request, body: BaseModel) -> Response:
     return JSONResponse(content, headers=headers)
 
 
+def tagged_by(setting: BaseModel, body: BaseModel) -> Response:
+    """`body` with the `ETag` of `setting`, the part of it that a change is based on.
+
+    Never 304: the rest changes without anybody's doing.
+    """
+    headers = {"ETag": etag_of(setting.model_dump(mode="json")), "Cache-Control": "private, no-cache"}
+    return JSONResponse(body.model_dump(mode="json"), headers=headers)
+
+
 def check_match(request: Request, current: BaseModel) -> None:
     """Lets a change pass whose `If-Match` names what `current` is now.
 

@@ -57,11 +57,24 @@ class PromotionShown(BaseModel):
     """A move of an alias; `actor_id` null: the platform's own doing."""
 
     at: Moment
-    action: Literal["registered", "promoted", "removed", "rolled_back", "split", "joined"]
+    action: Literal[
+        "registered",
+        "promoted",
+        "removed",
+        "rolled_back",
+        "split",
+        "joined",
+        "withdrawn",
+        "shadowed",
+        "unshadowed",
+    ]
     alias: str
     from_version: str | None
     to_version: str | None
-    weights: Annotated[dict[str, int] | None, Field(description="Of a split: percent by version")]
+    weights: Annotated[
+        dict[str, int] | None,
+        Field(description="Of a split, or what a withdrawal left of one: percent by version"),
+    ]
     reason: str
     actor_id: str | None
     credential_id: str | None
