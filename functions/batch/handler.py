@@ -17,6 +17,7 @@ from modelyard.batch.schemas import (
     ResultPage,
 )
 from modelyard.batch.service import JobService
+from modelyard.batch.target import Wished
 from modelyard.db import tables
 from modelyard.kit.paging import DEFAULT_LIMIT, MAX_LIMIT
 from modelyard.web.app import create_app, lambda_handler
@@ -27,7 +28,8 @@ from modelyard.web.urls import base_url
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT)]
 ResultLimit = Annotated[int, Query(ge=1, le=1000)]
 Cursor = Annotated[str | None, Query(description="The next_cursor of the page before")]
-Version = Annotated[str | None, Query(max_length=16, description="Such as v2; default: the model's default")]
+Version = Annotated[str | None, Query(max_length=16, description="Such as v2; default: the champion")]
+Alias = Annotated[str | None, Query(description="Instead of a version, such as challenger")]
 
 router = Router(tags=["jobs"])
 
@@ -44,16 +46,18 @@ async def submit(
     after: AfterCommitDep,
     origin: OriginDep,
     version: Version = None,
+    alias: Alias = None,
 ) -> JobSummary:
     """Predicts many rows in the background: rows in the body, or a file uploaded with `POST /jobs/inputs`.
-    A row that does not fit the model fails alone."""
+    A row that does not fit the model fails alone. Without version and alias the champion predicts them all, also
+    where requests are split."""
     jobs, output = services.jobs(session), body.output.choice()
     submitted = jobs.submit(
         caller.user_id,
         model_id,
         body.rows(),
         body.input.reference() if body.input else None,
-        version=version,
+        wished=Wished(version, alias),
         output=output,
     )
     audit = services.audit(session, origin, caller)

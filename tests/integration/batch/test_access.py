@@ -112,6 +112,11 @@ def test_a_wrong_body_is_told_what_to_change(api, user, trained, model_of, body,
         ("version=v9", 404, "version_not_found"),
         ("version=latest", 422, "invalid_parameter"),
         ("version=v1", 202, None),
+        ("alias=champion", 202, None),
+        ("alias=challenger", 404, "alias_not_found"),
+        ("alias=", 422, "invalid_parameter"),
+        (f"alias={'a' * 65}", 422, "invalid_parameter"),
+        ("alias=champion&version=v1", 422, "invalid_parameter"),
     ],
 )
 def test_versions(api, user, trained, model_of, query, status, code):

@@ -24,6 +24,8 @@ EXPECTED = {
     "submit_inputs": 202,
     "submit_records": 202,
     "submit_file": 404,  # nothing was uploaded
+    "submit_alias": 202,
+    "submit_alias_unknown_invalid": 404,
     "submit_nothing_invalid": 422,
     "submit_not_json_invalid": 400,
     "submit_without_token_invalid": 401,

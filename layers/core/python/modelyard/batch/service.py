@@ -25,7 +25,7 @@ from modelyard.batch.limits import Limits
 from modelyard.batch.repository import QUEUE, UNFINISHED, JobRepository
 from modelyard.batch.results import ChunkResult, item_keys
 from modelyard.batch.store import CONTENT_TYPES, FileMissing, JobStore, StoredObject
-from modelyard.batch.target import FindTarget, Target, asked_outputs
+from modelyard.batch.target import FindTarget, Target, Wished, asked_outputs
 from modelyard.db import outbox
 from modelyard.db.tables import Job
 from modelyard.kit.clock import Clock, utc_now
@@ -98,22 +98,22 @@ class JobService:
         rows: dict[str, Any],
         reference: FileReference | None,
         *,
-        version: str | None = None,
+        wished: Wished = Wished(),
         output: OutputChoice = OutputChoice(),
     ) -> Submitted:
         """A job for the rows in the body or for an uploaded file, whichever was sent."""
         if reference is None:
-            return self.submit_rows(user_id, model_id, rows, version=version, output=output)
+            return self.submit_rows(user_id, model_id, rows, wished=wished, output=output)
         if rows:
             detail = "expected either rows in the body or the reference of a file, got both"
             raise InputRefused(f"{detail.capitalize()}.", errors=[FieldError("/input", detail)])
-        return self.submit_file(user_id, model_id, reference, version=version, output=output)
+        return self.submit_file(user_id, model_id, reference, wished=wished, output=output)
 
     def submit_rows(
-        self, user_id: str, model_id: str, body: dict[str, Any], *, version: str | None, output: OutputChoice
+        self, user_id: str, model_id: str, body: dict[str, Any], *, wished: Wished, output: OutputChoice
     ) -> Submitted:
         """A job for rows in the body, in one of the forms of the wire."""
-        target = self._target(user_id, model_id, version)
+        target = self._target(user_id, model_id, wished)
         rows = rows_of(body, target.signature, most=self._limits.inline_rows)
         job = self._job(user_id, target, output, InputLayout("jsonl"))
         per_chunk = self._limits.rows_per_chunk(target.version.runtime)
@@ -146,11 +146,11 @@ class JobService:
         model_id: str,
         reference: FileReference,
         *,
-        version: str | None,
+        wished: Wished,
         output: OutputChoice,
     ) -> Submitted:
         """A job for an uploaded file; a worker finds its rows before others predict them."""
-        target = self._target(user_id, model_id, version)
+        target = self._target(user_id, model_id, wished)
         found = self._uploaded(user_id, reference)
         try:
             sample = self._store.get(found.key, etag=found.etag, end=min(found.size, SAMPLE_BYTES))
@@ -180,8 +180,8 @@ class JobService:
         form = self._store.upload_form(key, largest=self._limits.file_bytes, seconds=seconds)
         return UploadOffer(upload_id, key, form, self._limits.file_bytes, seconds)
 
-    def _target(self, user_id: str, model_id: str, version: str | None) -> Target:
-        target = self._find_target(user_id, model_id, version)
+    def _target(self, user_id: str, model_id: str, wished: Wished) -> Target:
+        target = self._find_target(user_id, model_id, wished)
         if self._jobs.unfinished(user_id) >= self._limits.active_jobs:
             raise TooManyJobs(
                 f"{self._limits.active_jobs} of your jobs have not ended yet. Wait for one, or cancel it.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
-from modelyard.batch.target import Target, choose
+from modelyard.batch.target import Target, Wished, choose
 from modelyard.registry.repository import ModelRepository
 from modelyard.registry.routes import RouteBook
 from modelyard.serving.errors import ModelNotFound, VersionNotFound
@@ -18,7 +18,7 @@ class BatchTargets:
         self._session = session
         self._routes = routes
 
-    def find(self, user_id: str, model_id: str, wished: str | None) -> Target:
+    def find(self, user_id: str, model_id: str, wished: Wished) -> Target:
         """Raises `ModelNotFound` for a missing and for a foreign model, and what `choose` raises."""
         route = self._routes.load(user_id, model_id)
         if route is None:
