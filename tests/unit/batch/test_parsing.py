@@ -207,7 +207,24 @@ CELL = st.one_of(
     st.floats(allow_nan=False, allow_infinity=False).map(repr),
     st.integers(-(10**20), 10**20).map(str),
     st.sampled_from(
-        ["", "nan", "NA", "x", "inf", "true", "[1", "1]", "1e400", " 7 ", '"8"', "1;2", "+3", ".5"]
+        [
+            "",
+            "nan",
+            "NA",
+            "x",
+            "inf",
+            "true",
+            "[1",
+            "1]",
+            "1e400",
+            " 7 ",
+            '"8"',
+            "1;2",
+            "+3",
+            ".5",
+            "1_0",
+            "١٢",
+        ]
     ),
 )
 

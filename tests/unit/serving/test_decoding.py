@@ -116,7 +116,7 @@ class TestMalformed:
             (b'{"inputs": [[Infinity, 1, 2]]}', "null"),
             (b'{"inputs": [[1e999, 1, 2]]}', "not valid JSON"),
             (b'{"inputs": [[1,2,3],]}', "not valid JSON"),
-            (b"\xff\xfe{}", "not valid JSON"),
+            (b"\xff\xfe{}", "byte order mark"),
             (b"x,y\n1,2", "not valid JSON"),
             (b"[" * 5000 + b"]" * 5000, "not valid JSON"),
             (b"[[1,2,3]]", "an array"),

@@ -236,7 +236,7 @@ def _value(cell: str, column: Column) -> Any:
         return _TRUTH.get(folded, cell)
     if _INTEGER.fullmatch(text):
         return int(text)
-    if "_" in text:  # Python would read 1_000
+    if "_" in text or not text.isascii():  # Python would read 1_000, and other scripts' digits
         return cell
     try:
         return float(text)

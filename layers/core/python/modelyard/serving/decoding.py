@@ -22,6 +22,8 @@ MAX_ROWS = 20_000
 MAX_ERRORS = 20  # told to the caller; more help nobody
 FORMS = ("inputs", "records", "dataframe_split")
 _FORMS_TEXT = '"inputs", "records" or "dataframe_split"'
+_GZIP = b"\x1f\x8b"
+_BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 _LONGEST_NAME = 64  # of a foreign column name in an error
 
 Pointer = Callable[[int, int], str]
@@ -55,15 +57,28 @@ def parse(body: bytes) -> dict[str, Any]:
     try:
         data = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        if not body.strip():
-            raise MalformedBody(f"The body is empty. Send a JSON object with {_FORMS_TEXT}.") from None
-        raise MalformedBody(
-            f"The body is not valid JSON (line {error.lineno}, column {error.colno}). "
-            "JSON has no NaN or Infinity: send null for a missing value."
+        raise malformed(
+            body, error, _FORMS_TEXT, "JSON has no NaN or Infinity: null is a missing value. "
         ) from None
     if type(data) is not dict:
         raise MalformedBody(f"The body must be a JSON object with {_FORMS_TEXT}, got {kind_of(data)}.")
     return data
+
+
+def malformed(body: bytes, error: orjson.JSONDecodeError, expected: str, hint: str = "") -> MalformedBody:
+    """The answer to a body that is no JSON: what it seems to be instead, and what to send."""
+    if not body.strip():
+        what = "is empty."
+    elif body.startswith(_GZIP):
+        what = "is compressed; send it without compression."
+    elif body.startswith(_BYTE_ORDER_MARKS):
+        what = "begins with a byte order mark; send plain UTF-8."
+    else:
+        what = (
+            f"is not valid JSON in UTF-8 (line {error.lineno}, column {error.colno}). {hint}"
+            "Numbers go up to 1.8e308."
+        )
+    return MalformedBody(f"The body {what} Send a JSON object with {expected}.")
 
 
 class Decoder:

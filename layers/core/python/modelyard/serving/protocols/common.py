@@ -9,10 +9,12 @@ import orjson
 
 from modelyard.kit.errors import FieldError
 from modelyard.serving.answers import WIRE_NAMES
-from modelyard.serving.decoding import Batch, Decoder, invalid
+from modelyard.serving.decoding import Batch, Decoder, invalid, malformed
 from modelyard.serving.errors import InvalidInput, MalformedBody
 from modelyard.serving.rules import kind_of
 from modelyard.serving.signature import Signature
+
+_LONG_INTEGER = 19  # digits that 64 bits may not hold
 
 
 def parse_object(body: bytes, expected: str) -> dict[str, Any]:
@@ -25,22 +27,27 @@ def parse_object(body: bytes, expected: str) -> dict[str, Any]:
     except orjson.JSONDecodeError as error:
         data = _with_nan(body) if b"NaN" in body or b"Infinity" in body else None
         if data is None:
-            where = f" (line {error.lineno}, column {error.colno})" if body.strip() else ""
-            what = "is not valid JSON" if body.strip() else "is empty"
-            raise MalformedBody(f"The body {what}{where}. Send a JSON object with {expected}.") from None
+            raise malformed(body, error, expected) from None
     if type(data) is not dict:
         raise MalformedBody(f"The body must be a JSON object with {expected}, got {kind_of(data)}.")
     return data
 
 
 def _with_nan(body: bytes) -> Any:
+    """The body as Python reads it; None for what no protocol can mean."""
+
     def constant(text: str) -> float | None:
         return None if text == "NaN" else float(text)
 
+    def integer(text: str) -> int | float:  # beyond 64 bits a float, as everywhere else
+        return int(text) if len(text) < _LONG_INTEGER else float(text)
+
     try:
-        return json.loads(body, parse_constant=constant)
-    except (ValueError, RecursionError):
+        data = json.loads(body, parse_constant=constant, parse_int=integer)
+        orjson.dumps(data)  # refuses halves of characters and deep nesting, which Python reads
+    except (ValueError, TypeError, RecursionError):
         return None
+    return data
 
 
 def read_form(decoder: Decoder, form: str, value: Any, sent_as: str) -> Batch:

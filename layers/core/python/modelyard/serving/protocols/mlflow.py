@@ -125,9 +125,9 @@ def _value(cell: str, column: Column) -> Any:
         return cell
     if column.kind == "boolean":
         return _BOOLEANS.get(text.lower(), cell)
+    if not text.isascii() or "_" in text:
+        return cell  # Python reads other scripts' digits and 1_000 as numbers, which no CSV means
     try:
-        return (
-            int(text) if text.lstrip("+-").isdecimal() and text.isascii() and len(text) < 20 else float(text)
-        )
+        return int(text) if text.lstrip("+-").isdecimal() and len(text) < 20 else float(text)
     except ValueError:
         return cell
