@@ -1,4 +1,4 @@
-"""Messages of the batch queue: each is one step of a job."""
+"""Messages of the batch queue: each is one step of a job, or has a shadow version asked what waits for it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ def handle(event: dict[str, Any], context: Any, services: Composition) -> dict[s
             if seconds < LEAST_SECONDS:
                 raise TimeoutError("too little time left for this message")
             work = orjson.loads(message["body"])
-            services.batch_worker.handle(work, attempt=attempt, seconds=seconds)
+            if isinstance(work, dict) and "shadow" in work:
+                services.shadow_worker.handle(work["shadow"], seconds=seconds)
+            else:
+                services.batch_worker.handle(work, attempt=attempt, seconds=seconds)
         except Exception:
             logger.exception("message not handled", message_id=message["messageId"], attempt=attempt)
             failures.append({"itemIdentifier": message["messageId"]})

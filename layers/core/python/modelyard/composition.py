@@ -43,6 +43,9 @@ if TYPE_CHECKING:
     from modelyard.registry.purge import RegistrySweep
     from modelyard.registry.registration import Registration
     from modelyard.registry.routes import RouteBook
+    from modelyard.registry.shadow_calls import ShadowCalls
+    from modelyard.registry.shadow_reports import ShadowSweep
+    from modelyard.registry.shadow_worker import ShadowWorker
     from modelyard.registry.sweep import UploadSweep
     from modelyard.registry.trials import Trials
     from modelyard.registry.uploads import Uploads
@@ -336,7 +339,7 @@ class Composition:
         """What is done for models on trial when records of theirs arrive, and again by the sweep."""
         from modelyard.registry.trials import Trials
 
-        return Trials(self.database, steps=(self.canaries.look,))
+        return Trials(self.database, steps=(self.canaries.look, self.shadow_calls))
 
     @cached_property
     def canaries(self) -> Canaries:
@@ -355,6 +358,30 @@ class Composition:
             )
 
         return Canaries(self.database, self.routes, note=note)
+
+    @cached_property
+    def shadow_calls(self) -> ShadowCalls:
+        from modelyard.registry.shadow_calls import ShadowCalls
+
+        return ShadowCalls(self.scanning_redis, lambda: self.sqs, self.queue_url)
+
+    @cached_property
+    def shadow_worker(self) -> ShadowWorker:
+        from modelyard.registry.shadow_worker import ShadowWorker
+
+        return ShadowWorker(
+            database=self.database,
+            redis=self.scanning_redis,
+            find_route=self.routes.load,
+            load_model=self.model_cache.get,
+            calls=self.shadow_calls,
+        )
+
+    @cached_property
+    def shadow_sweep(self) -> ShadowSweep:
+        from modelyard.registry.shadow_reports import ShadowSweep
+
+        return ShadowSweep(self.database)
 
     def migrate(self) -> str:
         """Brings the schema to head as its owner, and gives the application its role; the revision."""

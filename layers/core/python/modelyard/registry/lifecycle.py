@@ -128,6 +128,8 @@ class Lifecycle:
             )
         if str(version.number) in (model.traffic or {}):
             raise VersionInUse("A part of the requests goes to this version. End the split first.")
+        if model.shadow is not None and model.shadow["number"] == version.number:
+            raise VersionInUse("This version is the model's shadow. End that first, or choose another one.")
         if any(row.number == version.number for row in self._repository.aliases(model.id)):
             raise VersionInUse(
                 "An alias points to this version. Point it to another one first, or delete it."

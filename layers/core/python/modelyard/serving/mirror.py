@@ -28,8 +28,8 @@ Command = tuple[Any, ...]
 class Mirrored:
     """One request that a version answered.
 
-    `columns` are column-major, as that version's signature lists them; `answer` is `serving.answers.render`'s;
-    `at` is in seconds since the epoch, `milliseconds` the time that the model took, None where unknown.
+    `columns` are column-major, as that version's signature lists them; `answer` is what `answers.render`
+    made; `at` is in seconds since the epoch, `milliseconds` the time that the model took, None where unknown.
     """
 
     prediction_id: str
