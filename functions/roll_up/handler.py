@@ -27,6 +27,7 @@ def handle(services: Composition) -> dict[str, Any]:
         "registry": lambda: services.registry_sweep.run(),
         "access": lambda: services.access_sweep.run(),
         "trials": lambda: services.trials.sweep(),
+        "shadows": lambda: services.shadow_sweep.run(),
     }
     report: dict[str, Any] = {}
     failed = []

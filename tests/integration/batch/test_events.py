@@ -66,7 +66,7 @@ def test_a_sample_of_the_api(services, world, name):
 
 
 @pytest.mark.parametrize(
-    ("name", "failed"), [("chunk", 0), ("split", 0), ("finish", 0), ("not_a_message", 2)]
+    ("name", "failed"), [("chunk", 0), ("split", 0), ("finish", 0), ("shadow", 0), ("not_a_message", 2)]
 )
 def test_a_sample_of_the_queue(services, world, name, failed):
     text = (EVENTS / "run_batch" / f"{name}.json").read_text()

@@ -411,6 +411,7 @@ def test_what_no_time_is_left_for_waits_for_another_message(world, services, clo
     done = here.report().requests
     assert 0 < done < 5
     assert here.redis.llen(here.key) == 5 - done
+    assert here.redis.ttl(here.key) > 0
     assert here.redis.exists(lock_key(here.user_id, here.model_id)) == 0
     (message,) = delayed(cloud)
     del services.shadow_worker

@@ -45,6 +45,10 @@ ROUTES = [
     ("GET", f"/models/{new_id('mdl')}/traffic"),
     ("PUT", f"/models/{new_id('mdl')}/traffic"),
     ("DELETE", f"/models/{new_id('mdl')}/traffic"),
+    ("GET", f"/models/{new_id('mdl')}/shadow"),
+    ("PUT", f"/models/{new_id('mdl')}/shadow"),
+    ("DELETE", f"/models/{new_id('mdl')}/shadow"),
+    ("GET", f"/models/{new_id('mdl')}/shadow/predictions"),
 ]
 
 
@@ -551,6 +555,12 @@ EXPECTED = {
     "split_guarded_not_ready": 409,
     "split_bad_guard": 422,
     "join_traffic": 204,
+    "get_shadow": 200,
+    "set_shadow_not_ready": 409,
+    "set_shadow_bad_percent": 422,
+    "end_shadow": 204,
+    "list_shadow_predictions": 200,
+    "list_shadow_predictions_bad_version": 422,
     "restore_version_not_deleted": 404,
     "model_openapi": 409,
     "model_openapi_bad_version": 404,

@@ -26,7 +26,7 @@ from modelyard.registry.shadow_input import batch_for
 from modelyard.registry.shadow_repository import ShadowRepository
 from modelyard.registry.shadows import Shadow
 from modelyard.serving import answers
-from modelyard.serving.mirror import Mirrored, mirror_key, read
+from modelyard.serving.mirror import KEEP_SECONDS, Mirrored, mirror_key, read
 from modelyard.serving.models import LoadedModel
 from modelyard.serving.route import Route
 from modelyard.serving.runtime import LONGEST_PREDICTION
@@ -131,6 +131,7 @@ class ShadowWorker:
             for place, entry in enumerate(entries):
                 if self._now() > end:
                     self._redis.lpush(waiting, *reversed(entries[place:]))
+                    self._redis.expire(waiting, KEEP_SECONDS)  # the list may have ended in between
                     break
                 rows.append(self._row(trial, entry))
             self._write(order, [row for row in rows if row is not None])

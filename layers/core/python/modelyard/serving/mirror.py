@@ -19,7 +19,7 @@ from modelyard.serving.route import Route
 
 LARGEST_ENTRY = 32 << 10  # bytes; larger requests are not mirrored
 MOST_ENTRIES = 500  # the newest
-KEEP_SECONDS = 900
+KEEP_SECONDS = 900  # after the last one
 
 Command = tuple[Any, ...]
 
