@@ -282,7 +282,7 @@ class Engine:
         kept: mirror.Command | None = None
         if keep_seconds and len(core) <= answers.LARGEST:
             kept = ("SET", prepared.key, answers.sealed(core, time.time()), "EX", keep_seconds)
-        if route.shadow is not None and cache_up:
+        if route.shadow is not None and cache_up and ask.write_cache:
             sent = self._mirror(prepared, ask, route, core, kept)
         else:
             sent = kept is not None and self._cache.post(*kept)
