@@ -203,6 +203,15 @@ def test_objects_for_a_model_that_takes_dictionaries():
     assert list(errors) == [1]
 
 
+def test_numbers_beyond_what_the_model_takes_are_left_to_the_careful_way():
+    decoder = numbers(runtime="native", largest=1e150)
+    assert fast(b"1e150,-1e150\n", decoder=decoder) is not None
+    assert fast(b"1,2\n1e151,2\n", decoder=decoder) is None
+    batch, errors, total = parse_chunk(b"1,2\n1e151,2\n", layout(), decoder)
+    assert (batch.rows, total, list(errors)) == (1, 2, [1])
+    assert "between" in errors[1].detail
+
+
 CELL = st.one_of(
     st.floats(allow_nan=False, allow_infinity=False).map(repr),
     st.integers(-(10**20), 10**20).map(str),

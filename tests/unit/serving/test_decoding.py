@@ -299,6 +299,22 @@ class TestWrongValues:
         assert "32-bit" in refused({"inputs": [[1e39, 1]]}, model)["/inputs/0/0"]
         assert "32-bit" in refused({"inputs": [[1, -1e300]]}, model)["/inputs/0/1"]
 
+    def test_numbers_that_would_make_the_estimator_raise(self) -> None:
+        model = signature(Column("a"), Column("b"), runtime="native", largest=1e150)
+        assert columns_of({"inputs": [[1e150, -1e150]]}, model) == [[1e150], [-1e150]]
+        told = refused({"inputs": [[1e151, 1], [1, -2e150]]}, model)
+        assert told == dict.fromkeys(
+            ("/inputs/0/0", "/inputs/1/1"), "expected a number between -1e+150 and 1e+150, got a larger one"
+        )
+
+    @pytest.mark.parametrize("kind", ["datetime64[D]", "datetime64[ns]"])
+    def test_texts_that_are_no_dates(self, kind: str) -> None:
+        model = signature(Column("day", kind="string", dtype=kind, nullable=True), runtime="native")
+        assert columns_of({"inputs": [["2026-01-31"], [None]]}, model) == [["2026-01-31", None]]
+        for text in (SECRET, "31.1.2026", "2026-02-30", "NaT", "", "2026-13-01", "12:00"):
+            told = refused({"inputs": [["2026-01-31"], [text]]}, model)
+            assert told == {"/inputs/1/0": "expected a date such as 2026-01-31, got another text"}
+
     def test_large_numbers_are_fine_in_float64(self) -> None:
         assert columns_of({"inputs": [[1e308, -1e308, 2**63]]}) == [[1e308], [-1e308], [2**63]]
         assert columns_of({"inputs": [[1e308, 1e308, 1e308]] * 2})[0] == [
@@ -369,9 +385,10 @@ class TestRows:
 
     def test_objects(self) -> None:
         model = signature(Column("feature"), layout="records", runtime="native")
-        batch, errors = decode_rows([{"a": 1}, 3, {"b": []}], model)
+        batch, errors = decode_rows([{"a": 1}, 3, {"b": []}, {"c": float("inf")}], model)
         assert batch.columns == [({"a": 1},)]
-        assert list(errors) == [1, 2]
+        assert list(errors) == [1, 2, 3]
+        assert errors[3].detail == "expected finite numbers, got an infinite one or NaN"
         assert decode_rows([3], model)[0].rows == 0
 
 

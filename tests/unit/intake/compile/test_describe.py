@@ -20,7 +20,14 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, OrdinalEncoder, StandardScaler
+from sklearn.preprocessing import (
+    MinMaxScaler,
+    OneHotEncoder,
+    OrdinalEncoder,
+    PolynomialFeatures,
+    SplineTransformer,
+    StandardScaler,
+)
 
 REPORT = StaticReport(format="pickle", size=1, sklearn_version="1.9.1", libraries={"numpy": "2.4.6"})
 RANDOM = np.random.default_rng(3)
@@ -106,6 +113,22 @@ def test_missing_values_are_found_by_leaving_them_out() -> None:
     imputer_for_one = ColumnTransformer([("fill", SimpleImputer(), [1])], remainder="passthrough")
     signature = signature_of(make_pipeline(imputer_for_one, LinearRegression()).fit(X, Y))
     assert [column.nullable for column in signature.columns] == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("estimator", "largest"),
+    [
+        (LinearRegression(), None),
+        (RandomForestClassifier(3, random_state=0), 3.4028234663852886e38),
+        (make_pipeline(PolynomialFeatures(2), LinearRegression()), 1e150),
+        # refuses whatever lies outside its training: that tells nothing about magnitudes
+        (make_pipeline(SplineTransformer(extrapolation="error"), LinearRegression()), None),
+    ],
+)
+def test_how_large_numbers_may_be_is_found_by_trying(estimator: Any, largest: float | None) -> None:
+    described = signature_of(estimator.fit(X, Y))
+    assert described.largest == largest
+    assert Signature.from_json(described.to_json()).largest == largest
 
 
 def test_training_bounds_are_shown_where_the_model_keeps_them() -> None:

@@ -26,7 +26,6 @@ from modelyard.serving.signature import Column
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none"})
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _TRUTH = {"true": True, "1": True, "false": False, "0": False}
-_FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 Errors = dict[int, FieldError]
 
@@ -88,7 +87,7 @@ def _plain_numbers(data: bytes, layout: InputLayout, decoder: Decoder) -> NDArra
         return None
     lowest, highest = matrix.min(axis=1), matrix.max(axis=1)  # NaN where a column holds one
     for rule, column, low, high in zip(rules, matrix, lowest, highest, strict=True):
-        bound = _FLOAT32_MAX if rule.float32 else np.finfo(np.float64).max
+        bound = np.finfo(np.float64).max if rule.largest is None else rule.largest
         if np.isnan(low):
             if not rule.nullable or not np.all(np.isnan(column) | (np.abs(column) <= bound)):
                 return None

@@ -5,6 +5,7 @@ is unclear.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import Any
@@ -19,9 +20,11 @@ from modelyard.intake.frames import native_input, records
 from modelyard.intake.inputs import Inputs, inputs_of, is_a
 from modelyard.intake.rows import DOMAINS, Rows
 from modelyard.intake.verdict import Refused, StaticReport
+from modelyard.serving.rules import FLOAT32_MAX
 from modelyard.serving.signature import Signature, Task
 
 _TRIAL_ROWS = 32
+_MAGNITUDES = (1.7e308, 1e150, FLOAT32_MAX)
 _LIBRARIES = {"sklearn": "scikit-learn", "lightgbm": "lightgbm", "xgboost": "xgboost"}
 _DISTRIBUTIONS = {"xgboost": "xgboost-cpu"}  # under which name a library is installed here
 
@@ -67,6 +70,7 @@ def _describe(estimator: Any, report: StaticReport, inputs: Inputs) -> Described
     rows.seen = _kept_rows(estimator, len(columns))
     signature = _outputs(estimator, signature, rows, missing)
     signature = _nullable(estimator, signature, rows, missing)
+    signature = replace(signature, largest=_largest(estimator, signature, rows, missing))
     rows.columns = signature.columns
     signature = replace(
         signature,
@@ -227,6 +231,33 @@ def _accepted(indices: list[int], accepts: Callable[[Sequence[int]], bool], budg
             half = len(group) // 2
             stack += [group[:half], group[half:]]
     return found
+
+
+def _largest(estimator: Any, signature: Signature, rows: Rows, missing: list[Any]) -> float | None:
+    """How far from zero numbers may be, found by trying; None where all are taken, or the trial tells
+    nothing, as with estimators that refuse whatever lies outside their training.
+    """
+    numbers = [column.kind == "number" for column in signature.columns]
+    if signature.layout in ("text", "records") or not any(numbers):
+        return None
+    apart = copy(rows)  # draws of its own: the rows that compiled forms are compared on stay the same
+    apart.random = np.random.default_rng(0)
+    typical = apart.typical(2)
+    signs = (1, -1) if rows.domain == "any" else (1, 1)
+    for largest in _MAGNITUDES:
+        far = [sign * largest for sign in signs]
+        batch = [far if number else column for number, column in zip(numbers, typical, strict=True)]
+        if all(_takes(estimator, output, signature, batch, missing) for output in signature.outputs):
+            return None if largest == _MAGNITUDES[0] else largest
+    return None
+
+
+def _takes(estimator: Any, output: str, signature: Signature, batch: Any, missing: list[Any]) -> bool:
+    try:
+        call(estimator, output, native_input(signature, batch, missing))
+    except Exception:  # refusing a number is an answer
+        return False
+    return True
 
 
 # --- versions

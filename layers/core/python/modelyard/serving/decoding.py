@@ -357,6 +357,8 @@ def _free_record_problem(record: Any) -> str | None:
     for value in record.values():
         if type(value) not in (int, float, str, bool):
             return f"expected values that are numbers, strings or booleans, got {kind_of(value)}"
+        if type(value) is float and value - value != 0:
+            return "expected finite numbers, got an infinite one or NaN"
     return None
 
 

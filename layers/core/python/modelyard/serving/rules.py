@@ -24,7 +24,7 @@ _FOUND: dict[type, str] = {
     tuple: "an array",
     dict: "an object",
 }
-_FLOAT32_MAX = 3.4028234663852886e38
+FLOAT32_MAX = 3.4028234663852886e38
 _INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
 _SHOWN_CATEGORIES = 8
 
@@ -35,14 +35,21 @@ def kind_of(value: object) -> str:
 
 
 class ColumnRule:
-    """One column's check. `integral` and `float32` come from the tensor that the column feeds."""
+    """One column's check. `integral` and `largest` come from the tensor that the column feeds; `largest`
+    also from what makes the estimator raise.
+    """
 
-    __slots__ = ("_known", "allowed", "column", "float32", "integral", "nullable")
+    __slots__ = ("_known", "allowed", "column", "dates", "integral", "largest", "nullable")
 
-    def __init__(self, column: Column, *, tensor: str | None, rounded: bool) -> None:
+    def __init__(
+        self, column: Column, *, tensor: str | None, rounded: bool, largest: float | None = None
+    ) -> None:
         self.column = column
+        self.dates = column.kind == "string" and column.dtype.startswith("datetime64")
         self.integral = tensor == "int64" and column.kind == "number"
-        self.float32 = (tensor == "float" or rounded) and column.kind == "number"
+        if tensor == "float" or rounded:
+            largest = FLOAT32_MAX if largest is None else min(largest, FLOAT32_MAX)
+        self.largest = largest if column.kind == "number" else None
         # int64 and bool tensors have no room for a missing value.
         self.nullable = column.nullable and tensor not in ("int64", "bool")
         self.allowed = _ALLOWED[column.kind] | ({type(None)} if self.nullable else frozenset())
@@ -50,11 +57,11 @@ class ColumnRule:
         self._known: frozenset[Any] | None = frozenset(column.categories or ()) if closed else None
 
     @property
-    def simple(self) -> tuple[frozenset[type], bool] | None:
+    def simple(self) -> tuple[frozenset[type], float | None] | None:
         """What the check comes to where it does not depend on the column: equal if checked alike."""
-        if self.integral or self._known is not None:
+        if self.integral or self.dates or self._known is not None:
             return None
-        return self.allowed, self.float32
+        return self.allowed, self.largest
 
     def fits(self, values: Sequence[Any]) -> bool:
         """Whether all of `values` (a list, a tuple or a 1-D array) are fine; quick where they are."""
@@ -66,6 +73,8 @@ class ColumnRule:
             values = [value for value in values if value is not None]
         if self.column.kind == "number" and not self._numbers_fit(values):
             return False
+        if self.dates and any(_date_problem(value, self.column.dtype) for value in values):
+            return False
         return self._known is None or self._known.issuperset(values)
 
     def _numbers_fit(self, values: Sequence[float]) -> bool:
@@ -74,9 +83,8 @@ class ColumnRule:
             self.integral or total - total != 0
         ):  # NaN or infinite somewhere, or a sum beyond floats: look closer
             return all(self._number_problem(value) is None for value in values)
-        return (
-            not self.float32 or not values or (max(values) <= _FLOAT32_MAX and min(values) >= -_FLOAT32_MAX)
-        )
+        bound = self.largest
+        return bound is None or not values or (max(values) <= bound and min(values) >= -bound)
 
     def problem(self, value: Any) -> str | None:
         """What is wrong with one value, or None."""
@@ -88,6 +96,8 @@ class ColumnRule:
             trouble = self._number_problem(value)
             if trouble is not None:
                 return trouble
+        if self.dates:
+            return _date_problem(value, self.column.dtype)
         if self._known is not None and value == value and value not in self._known:
             return (
                 f"expected one of the {len(self._known)} categories seen in training{self._some_categories()}"
@@ -99,14 +109,20 @@ class ColumnRule:
             return None if self.nullable else f"expected {self.expected}, got NaN"
         if math.isinf(value):
             return "expected a finite number, got an infinite one"
-        if self.float32 and not -_FLOAT32_MAX <= value <= _FLOAT32_MAX:
-            return "expected a number within the range of 32-bit floats, got a larger one"
+        if self.largest is not None and not -self.largest <= value <= self.largest:
+            return f"expected a number {self._range}, got a larger one"
         if self.integral:
             if value != int(value):
                 return "expected a whole number, got a fraction"
             if not _INT64_MIN <= value <= _INT64_MAX:
                 return "expected a whole number of at most 64 bits, got a larger one"
         return None
+
+    @property
+    def _range(self) -> str:
+        if self.largest == FLOAT32_MAX:
+            return "within the range of 32-bit floats"
+        return f"between -{self.largest:g} and {self.largest:g}"
 
     @property
     def expected(self) -> str:
@@ -121,6 +137,17 @@ class ColumnRule:
         return ": " + ", ".join(shown)
 
 
+def _date_problem(value: str, dtype: str) -> str | None:
+    """As `intake.frames` reads dates, so that the model never meets a text that is none."""
+    import numpy as np  # few models take dates
+
+    try:
+        missing = bool(np.isnat(np.array([value], dtype=dtype))[0])
+    except (ValueError, TypeError, OverflowError):
+        missing = True
+    return "expected a date such as 2026-01-31, got another text" if missing else None
+
+
 def rules_of(signature: Signature) -> list[ColumnRule]:
     """One rule per column, in the signature's order."""
     tensors: dict[int, tuple[str, bool]] = {}
@@ -131,5 +158,5 @@ def rules_of(signature: Signature) -> list[ColumnRule]:
     rules = []
     for index, column in enumerate(signature.columns):
         tensor, rounded = tensors.get(index, (None, False))
-        rules.append(ColumnRule(column, tensor=tensor, rounded=rounded))
+        rules.append(ColumnRule(column, tensor=tensor, rounded=rounded, largest=signature.largest))
     return rules

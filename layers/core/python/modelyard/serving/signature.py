@@ -70,6 +70,7 @@ class Signature:
     runtime: Literal["onnx", "native"] = "native"
     reason: str | None = None  # why the runtime is native
     onnx: OnnxGraph | None = None
+    largest: float | None = None  # numbers further from zero make the estimator raise; None: none do so
     hyperparameters: dict[str, Any] = field(default_factory=dict)
     trained_with: dict[str, str] = field(default_factory=dict)  # library → version, read off the file
     served_with: dict[str, str] = field(default_factory=dict)
