@@ -22,6 +22,8 @@ from tests.support.records import delivery, some_record
 OK = {"status_code": 200}
 BROKEN = {"status_code": 500, "error": "model_error", "rows": 0}
 
+REFUSED = {"status_code": 422, "error": "invalid_input", "rows": 0}
+
 
 @pytest.fixture
 def model(make):
@@ -137,24 +139,26 @@ def test_a_slow_canary_is_withdrawn(split, arrive, traffic, newest):
 def test_a_healthy_canary_stays_and_is_seen(split, arrive, traffic):
     split(v1=90, v2=10)
     arrive("v1", 90, duration_ms=2.0)
+    arrive("v1", 3, **REFUSED)
     arrive("v2", 25, duration_ms=4.0)
     arrive("v2", 1, **BROKEN)
     shown = traffic()
     assert shown["weights"] == {"v1": 90, "v2": 10}
-    quantiles = {"p50_ms": 4.0, "p95_ms": 4.0}
-    assert shown["observed"] == [
-        {"version": "v1", "champion": True, "requests": 90, "failures": 0, "failure_rate": 0.0, "timed": 90}
-        | {"p50_ms": 2.0, "p95_ms": 2.0},
-        {
-            "version": "v2",
-            "champion": False,
-            "requests": 26,
-            "failures": 1,
-            "failure_rate": 1 / 26,
-            "timed": 25,
-        }
-        | quantiles,
-    ]
+    champion, canary = shown["observed"]
+    assert champion == {
+        "version": "v1",
+        "champion": True,
+        "requests": 90,
+        "failures": 0,
+        "failure_rate": 0.0,
+        "refused": 3,
+        "timed": 90,
+        "p50_ms": 2.0,
+        "p95_ms": 2.0,
+    }
+    assert (canary["version"], canary["champion"], canary["requests"]) == ("v2", False, 26)
+    assert (canary["failures"], canary["failure_rate"], canary["timed"]) == (1, 1 / 26, 25)
+    assert (canary["p50_ms"], canary["p95_ms"], canary["refused"]) == (4.0, 4.0, 0)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +166,7 @@ def test_a_healthy_canary_stays_and_is_seen(split, arrive, traffic):
     [
         {"status_code": 503, "error": "unavailable"},
         {"status_code": 503, "error": "storage_unavailable"},
-        {"status_code": 422, "error": "invalid_input"},
+        {"status_code": 400, "error": "malformed_body"},
         {"status_code": 413, "error": "too_many_rows"},
         BROKEN | {"routed": False},  # asked for by number: a test, or a job
     ],
@@ -219,6 +223,25 @@ def test_a_champion_that_fails_as_often_shows_that_the_inputs_are_to_blame(split
     for label in ("v1", "v2"):
         arrive(label, 60, **OK)
         arrive(label, 60, **BROKEN)
+    assert traffic()["weights"] == {"v1": 50, "v2": 50}
+
+
+def test_a_canary_that_takes_other_columns_is_withdrawn(split, arrive, traffic, newest):
+    split(v1=90, v2=10)
+    arrive("v2", 20, **REFUSED)
+    assert traffic()["weights"]  # callers' mistakes, as long as nobody asked the champion
+    arrive("v1", 60, **OK)
+    assert traffic()["weights"] == {}
+    assert newest()["reason"].startswith(
+        "v2 was withdrawn: it refused 20 of 20 requests as not fitting (100 %), the champion v1 0 of 60."
+    )
+
+
+def test_callers_mistakes_are_not_held_against_a_canary(split, arrive, traffic):
+    split(v1=50, v2=50)
+    for label in ("v1", "v2"):
+        arrive(label, 50, **OK)
+        arrive(label, 50, **REFUSED)
     assert traffic()["weights"] == {"v1": 50, "v2": 50}
 
 

@@ -19,7 +19,7 @@ GUARD = Guard()
 
 def seen(requests: int, failures: int = 0, *, p50: float | None = None, number: int = 2) -> Observed:
     timed = 0 if p50 is None else requests - failures
-    return Observed(number, requests, failures, timed, p50, p50)
+    return Observed(number, requests, failures, 0, timed, p50, p50)
 
 
 def champion(requests: int, failures: int = 0, *, p50: float | None = None) -> Observed:
@@ -94,10 +94,34 @@ def test_latency(canary, other, withdrawn):
 
 
 def test_the_reason_of_slowness_says_the_numbers():
-    reason = judge(GUARD, seen(25, p50=120.04, number=3), Observed(2, 300, 0, 210, 11.0, 14.0))
+    reason = judge(GUARD, seen(25, p50=120.04, number=3), Observed(2, 300, 0, 0, 210, 11.0, 14.0))
     assert reason == (
         "v3 was withdrawn: half of its answers took 120.0 ms or more (of 25); the champion v2's 11.0 ms "
         "(of 210). Allowed is 3 times as long."
+    )
+
+
+@pytest.mark.parametrize(
+    ("canary", "other", "withdrawn"),
+    [
+        (Observed(2, refused=20), Observed(1, 180), True),
+        (Observed(2, refused=19), Observed(1, 180), False),
+        (Observed(2, refused=20), Observed(1), False),  # callers' mistakes, for all one knows
+        (Observed(2, requests=80, refused=20), Observed(1, 900), True),
+        (Observed(2, requests=80, refused=20), Observed(1, 800, refused=200), False),  # callers' mistakes
+        (Observed(2, requests=60, refused=40), Observed(1, 800, refused=200), False),
+        (Observed(2, refused=40), Observed(1, 800, refused=200), True),
+    ],
+)
+def test_refusals(canary, other, withdrawn):
+    assert (judge(GUARD, canary, other) is not None) is withdrawn
+
+
+def test_the_reason_of_refusals_says_the_numbers():
+    reason = judge(GUARD, Observed(3, requests=1, refused=24), Observed(2, 178, refused=2))
+    assert reason == (
+        "v3 was withdrawn: it refused 24 of 25 requests as not fitting (96 %), the champion v2 2 of 180. "
+        "It takes other columns, or gives other outputs."
     )
 
 

@@ -100,7 +100,7 @@ class Canaries:
             found = Observations(session, model.user_id).by_version(model.id, since)
             for number in sorted(canaries):
                 canary = found.get(number, Observed(number))
-                if canary.requests < guard.min_requests:
+                if canary.asked < guard.min_requests:
                     continue
                 canaries.discard(number)
                 reason = judge(guard, canary, found.get(champion, Observed(champion)))

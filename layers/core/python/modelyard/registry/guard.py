@@ -10,6 +10,10 @@ break both do not speak against one. It is judged again with every delivery of r
 champion's rate alone, up to half of all canaries that are no worse than their champion would be withdrawn
 one day (docs/TECH_DECISIONS.md).
 
+**Refusals.** Requests that do not fit are their callers' mistakes, except where a version takes other columns
+than the champion, or gives other outputs. Chance decides who asks which version, so a canary that refuses far
+more than its champion, `REFUSES_TIMES` as much by the same intervals, is to blame for it.
+
 **Latency.** Medians of successful answers that neither came from the cache nor waited for the model to be
 loaded, so that neither outliers nor cold starts decide.
 """
@@ -23,6 +27,8 @@ from typing import Any, Self
 
 MIN_DIFFERENCE_MS = 5.0
 """A canary that is slower by less than this is never too slow, whatever the ratio."""
+
+REFUSES_TIMES = 3.0
 
 _Z = 1.96
 
@@ -47,16 +53,22 @@ class Guard:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What was recorded of one version: `requests` that it answered or failed, `failures` among them, and
-    over the `timed` successful answers of a loaded model the quantiles of their durations in milliseconds.
+    """What was recorded of one version: `requests` that it answered or failed, `failures` among them, others
+    that it `refused` as not fitting, and over the `timed` successful answers of a loaded model the quantiles
+    of their durations in milliseconds.
     """
 
     number: int
     requests: int = 0
     failures: int = 0
+    refused: int = 0
     timed: int = 0
     p50_ms: float | None = None
     p95_ms: float | None = None
+
+    @property
+    def asked(self) -> int:
+        return self.requests + self.refused
 
     @property
     def rate(self) -> float | None:
@@ -79,7 +91,11 @@ def judge(guard: Guard, canary: Observed, champion: Observed) -> str | None:
 
     A champion without requests has nothing that the canary could be compared with.
     """
-    return _too_many_failures(guard, canary, champion) or _too_slow(guard, canary, champion)
+    return (
+        _too_many_failures(guard, canary, champion)
+        or _refuses(guard, canary, champion)
+        or _too_slow(guard, canary, champion)
+    )
 
 
 def _too_many_failures(guard: Guard, canary: Observed, champion: Observed) -> str | None:
@@ -94,6 +110,20 @@ def _too_many_failures(guard: Guard, canary: Observed, champion: Observed) -> st
         f"v{canary.number} was withdrawn: {canary.failures} of {canary.requests} requests failed "
         f"({_percent(canary.failures / canary.requests)}); allowed are {_percent(guard.error_rate)}. "
         f"The champion v{champion.number}: {champion.failures} of {champion.requests}."
+    )
+
+
+def _refuses(guard: Guard, canary: Observed, champion: Observed) -> str | None:
+    if canary.asked < guard.min_requests or not champion.asked:
+        return None
+    usual = wilson(champion.refused, champion.asked)[1]
+    if wilson(canary.refused, canary.asked)[0] <= max(guard.error_rate, REFUSES_TIMES * usual):
+        return None
+    share = _percent(canary.refused / canary.asked)
+    return (
+        f"v{canary.number} was withdrawn: it refused {canary.refused} of {canary.asked} requests as not "
+        f"fitting ({share}), the champion v{champion.number} {champion.refused} of {champion.asked}. "
+        "It takes other columns, or gives other outputs."
     )
 
 

@@ -10,10 +10,11 @@ from sqlalchemy.orm import Session
 from modelyard.db.tables import Prediction
 from modelyard.registry.guard import Observed
 
+REFUSALS = ("invalid_input", "invalid_parameter")
+"""Requests that do not fit the version that was asked: its columns, its outputs."""
+
 FAULTS = ("model_error", "prediction_timeout", "model_unavailable", "internal_error")
-"""Problems that speak against the version that was asked. Outages (storage, sandbox, database) do not; what
-was wrong with a request is its caller's.
-"""
+"""Problems that speak against the version that was asked. Outages (storage, sandbox, database) do not."""
 
 MOST_RECORDS = 50_000
 """So many of the newest are looked at; what a model with much traffic did a moment ago is what counts."""
@@ -29,7 +30,7 @@ class Observations:
     def by_version(self, model_id: str, since: datetime) -> dict[int, Observed]:
         """Version number → what was recorded of it since then, of requests that left the choice to the route.
 
-        Requests that no version can be blamed for are no requests here.
+        Requests whose outcome has nothing to do with the version are not counted.
         """
         newest = (
             select(
@@ -51,22 +52,24 @@ class Observations:
         )
         succeeded = newest.c.status_code < 400
         failed = and_(newest.c.status_code >= 500, newest.c.error.in_(FAULTS))
+        refused = and_(newest.c.status_code < 500, newest.c.error.in_(REFUSALS))
         timed = and_(succeeded, ~newest.c.untimed)
         duration = case((timed, newest.c.duration_ms))  # null, which quantiles pass over, for the others
         statement = (
             select(
                 newest.c.model_version,
-                func.count(),
+                func.count().filter(or_(succeeded, failed)),
                 func.count().filter(failed),
+                func.count().filter(refused),
                 func.count().filter(timed),
                 func.percentile_cont(0.5).within_group(duration),
                 func.percentile_cont(0.95).within_group(duration),
             )
-            .where(or_(succeeded, failed))
+            .where(or_(succeeded, failed, refused))
             .group_by(newest.c.model_version)
         )
         found = {}
-        for label, requests, failures, number_timed, p50, p95 in self._session.execute(statement):
+        for label, *numbers in self._session.execute(statement):
             number = int(label.removeprefix("v"))
-            found[number] = Observed(number, requests, failures, number_timed, p50, p95)
+            found[number] = Observed(number, *numbers)
         return found

@@ -70,6 +70,7 @@ class VersionObserved(BaseModel):
     requests: int
     failures: int
     failure_rate: float | None
+    refused: Annotated[int, Field(description="Further requests that did not fit this version")]
     timed: int
     p50_ms: float | None
     p95_ms: float | None
@@ -82,6 +83,7 @@ class VersionObserved(BaseModel):
             requests=seen.requests,
             failures=seen.failures,
             failure_rate=seen.rate,
+            refused=seen.refused,
             timed=seen.timed,
             p50_ms=seen.p50_ms,
             p95_ms=seen.p95_ms,
