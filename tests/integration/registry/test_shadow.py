@@ -381,6 +381,8 @@ def test_requests_are_told_apart(mine, model, shade, seen):
 
 def test_without_a_shadow_there_are_no_requests(mine, model):
     assert mine.get(f"{model}/shadow/predictions").json() == {"items": [], "next_cursor": None}
+    forged = mine.get(f"{model}/shadow/predictions?cursor=forged")
+    assert (forged.status, forged.json()["code"]) == (422, "bad_cursor")
 
 
 def test_nobody_elses_requests_are_counted(mine, model, shade, database, stranger):

@@ -53,10 +53,10 @@ class ShadowReports:
     ) -> Page[ShadowPrediction]:
         """The requests of the present shadow, or of another version, newest first."""
         number = self._number(model, version)
-        if number is None:
-            return Page([])
         scope = f"shadow/{self._repository.user_id}/{model.id}/{number}/{differing}"
         position = self._cursors.decode(scope, cursor)
+        if number is None:
+            return Page([])
         before = str(position[0]) if position else None
         rows = self._repository.page(model.id, number, differing=differing, before=before, limit=limit + 1)
         return page_of(
