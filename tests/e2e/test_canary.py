@@ -114,6 +114,7 @@ def known(number: int) -> list[float]:
     return [5.0 + number * 1e-6, 3.0, 1.5, 0.3]
 
 
+@pytest.mark.timeout(900)  # a minute where nothing else runs
 def test_a_canary_at_10_percent_gets_10_percent(model: Model):
     model.split(
         {"v1": 90, HEALTHY: 10}, guard=None

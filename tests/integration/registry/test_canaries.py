@@ -327,3 +327,20 @@ def test_two_deliveries_at_once_withdraw_once(services, user, model, split, arri
     assert [each.number for each in quicker[1:]] == [2]
     actions = [each["action"] for each in mine.get(f"/models/{model}/promotions").json()["items"]]
     assert actions == ["withdrawn", "split", "registered"]
+
+
+def test_a_model_that_is_deleted_meanwhile_is_left_alone(services, user, mine, model, split, arrive):
+    split(v1=90, v2=10)
+    services.trials = Trials(services.database, ())
+    arrive("v2", 20, **BROKEN)
+    deleted = []
+
+    def clock():
+        if not deleted:  # after the model was read, before it is locked
+            deleted.append(mine.delete(f"/models/{model}", headers={"If-Match": "*"}).status)
+        return utc_now()
+
+    canaries = Canaries(services.database, services.routes, note=deleted.append, clock=clock)
+    assert canaries.look(Trial(user.id, model, guarded=True, shadowed=False)) == []
+    assert deleted == [200]
+    assert canaries.look(Trial(user.id, model, guarded=True, shadowed=False)) == []
