@@ -12,6 +12,7 @@ from modelyard.registry.purge import RegistrySweep
 from modelyard.registry.routes import RouteBook
 from modelyard.registry.shadow_reports import KEPT, ShadowSweep
 from modelyard.registry.shadow_repository import ShadowRepository
+from modelyard.registry.shadow_schemas import Report
 from modelyard.serving.mirror import mirror_key
 from modelyard.serving.route import Route, route_key
 from sqlalchemy import func, select, text
@@ -316,6 +317,23 @@ def test_a_report_begins_with_its_setting(mine, model, shade, seen):
     mine.delete(f"{model}/shadow", headers=ANY)
     assert mine.get(f"{model}/shadow").json()["report"] is None
     assert mine.get(f"{model}/shadow?version=v2").json()["report"]["requests"] == 2
+
+
+def test_a_report_counts_the_newest_requests(model, user, database, seen):
+    seen(count=3, differing=1, at=utc_now() - timedelta(hours=2), error=None)
+    newest = utc_now()
+    seen(count=2, at=newest)
+
+    def report(most):
+        with database.transaction() as session:
+            return ShadowRepository(session, user.id, most_requests=most).report(model[8:], 2)
+
+    assert (report(5).requests, report(5).differing, report(5).complete) == (5, 3, True)
+    assert (report(4).requests, report(4).differing, report(4).complete) == (4, 2, False)
+    assert (report(2).requests, report(2).first_at, report(2).complete) == (2, newest, False)
+    set_at = newest - timedelta(hours=3)
+    assert Report.of(2, report(5), since=set_at, pending=0).since == set_at
+    assert Report.of(2, report(2), since=set_at, pending=0).since == newest
 
 
 def test_labels_of_any_kind_make_pairs(mine, model, shade, seen):

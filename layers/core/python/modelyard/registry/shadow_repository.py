@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from modelyard.db.tables import ShadowPrediction
 
 MOST_PAIRS = 20
+MOST_REQUESTS = 200_000  # in a report: the newest; adding them up takes half a second
 
 
 @dataclass(slots=True)
@@ -21,7 +22,8 @@ class ShadowReport:
     """`requests` and `rows` count what could be compared; failures are by problem code, most frequent first.
 
     `pairs` are (answered, shadow, rows) of labels that differ; `mean` and `largest` are differences of
-    numbers; `answered_ms` and `shadow_ms` the medians of the models' own times, in milliseconds.
+    numbers; `answered_ms` and `shadow_ms` the medians of the models' own times, in milliseconds. Where there
+    are older requests, beyond the most that a report counts, it is not `complete`.
     """
 
     requests: int = 0
@@ -34,15 +36,16 @@ class ShadowReport:
     answered_ms: float | None = None
     shadow_ms: float | None = None
     first_at: datetime | None = None
-    last_at: datetime | None = None
+    complete: bool = True
 
 
 class ShadowRepository:
     """What the shadows of `user_id`'s models answered; what belongs to others does not exist."""
 
-    def __init__(self, session: Session, user_id: str) -> None:
+    def __init__(self, session: Session, user_id: str, *, most_requests: int = MOST_REQUESTS) -> None:
         self._session = session
         self.user_id = user_id
+        self._most_requests = most_requests
 
     def add(self, rows: Sequence[dict[str, Any]]) -> int:
         """How many of `rows` were new: a request is compared once, whoever comes twice with it."""
@@ -53,11 +56,17 @@ class ShadowRepository:
         return len(self._session.scalars(new).all())
 
     def report(self, model_id: str, number: int, *, since: datetime | None = None) -> ShadowReport:
-        """What is kept of the model's shadow version `number`, of requests since then."""
+        """Of the newest requests that the model's shadow version `number` saw since then."""
         where = self._of(model_id, number)
         if since is not None:
             where.append(ShadowPrediction.at >= since)
+        newest_first = select(ShadowPrediction.prediction_id).where(*where)
+        newest_first = newest_first.order_by(ShadowPrediction.prediction_id.desc())
+        last = self._session.scalar(newest_first.offset(self._most_requests).limit(1))
+        if last is not None:
+            where.append(ShadowPrediction.prediction_id > last)
         report = self._totals(where)
+        report.complete = last is None
         report.failures = self._failures(where)
         report.pairs = self._pairs(where)
         return report
@@ -95,9 +104,8 @@ class ShadowRepository:
             func.percentile_cont(0.5).within_group(row.answered_ms),
             func.percentile_cont(0.5).within_group(row.shadow_ms),
             func.min(row.at),
-            func.max(row.at),
         ).where(*where, row.error.is_(None))
-        requests, rows, differing, mean, largest, answered, shadow, first, last = self._session.execute(
+        requests, rows, differing, mean, largest, answered, shadow, first = self._session.execute(
             statement
         ).one()
         return ShadowReport(
@@ -109,7 +117,6 @@ class ShadowRepository:
             answered_ms=answered,
             shadow_ms=shadow,
             first_at=first,
-            last_at=last,
         )
 
     def _failures(self, where: Sequence[ColumnElement[bool]]) -> list[tuple[str, int]]:

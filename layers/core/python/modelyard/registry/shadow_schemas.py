@@ -103,7 +103,7 @@ class Report(BaseModel):
             difference = Difference(mean=found.mean, largest=found.largest)
         return cls(
             version=f"v{number}",
-            since=since or found.first_at,
+            since=since if since is not None and found.complete else found.first_at,
             requests=found.requests,
             rows=found.rows,
             agreeing=found.rows - found.differing,
