@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from modelyard.intake.opcodes import Machine
+from modelyard.intake.machine import Machine
 from modelyard.intake.symbols import ArrayFacts, Blob, Dtype, Instance, Map, Seq, Tup
 
 _CODE = re.compile(r"([?bBhHiIlLqQpPuefdgcFDGOSUVMm])([0-9]{0,6})")

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from modelyard.intake import allowlist
 from modelyard.intake.arrays import array_from_buffer, dtype_of, new_dtype
-from modelyard.intake.opcodes import Machine
+from modelyard.intake.machine import Machine
 from modelyard.intake.symbols import FLOAT, ArrayFacts, Blob, Dtype, Global, Instance, Map, Seq, Text, Tup
 
 Args = tuple[Any, ...]

@@ -17,16 +17,13 @@ from struct import unpack_from
 from typing import Any, NoReturn
 
 from modelyard.intake import allowlist
+from modelyard.intake.machine import Machine
 from modelyard.intake.opcode_names import NAMES, PERSISTENT, PYTHON_2
 from modelyard.intake.streams import Source
 from modelyard.intake.symbols import (
-    BASED,
     CALLED,
     CREATED,
-    DEPTH_LIMIT,
     FLOAT,
-    VALUED,
-    WEIGHT_LIMIT,
     Blob,
     Global,
     Instance,
@@ -37,7 +34,7 @@ from modelyard.intake.symbols import (
     Tup,
 )
 from modelyard.intake.verdict import Limits, Refused
-from modelyard.intake.wording import describe, is_latin1, unknown_global
+from modelyard.intake.wording import describe, is_latin1
 
 CHUNKED = 1 << 20  # bytes of a text decoded at once
 UNICODE_LINE = 1 << 27  # bytes of one text in protocol 0
@@ -51,12 +48,14 @@ _INDEX = re.compile(rb"0|[1-9][0-9]{0,8}")
 _FLOAT = re.compile(rb"-?(inf|nan|[0-9]{1,25}(\.[0-9]{1,25})?(e[+-]?[0-9]{1,4})?)")
 
 
-class Machine:
-    """Reads one pickle from `source` and leaves its root. `calls`, `creates` and `builds` judge what it
+class PickleMachine(Machine):
+    """Reads one pickle from `source` and leaves its root. `call`, `create` and `build` judge what it
     would do.
 
     `nested` is set for the stream of an object array inside a joblib file. Raises `Refused`.
     """
+
+    values = (allowlist.VALUE, allowlist.MEMMAP)
 
     def __init__(
         self,
@@ -71,16 +70,11 @@ class Machine:
         nesting: int = 0,
         opcodes: int = 0,
     ) -> None:
+        super().__init__(limits, deadline, globals_seen=globals_seen, nesting=nesting)
         self.source = source
-        self.limits = limits
         self._call, self._create, self._build = call, create, build
-        self.globals_seen = globals_seen
-        self.deadline = deadline
-        self.nesting = nesting
         self.opcodes = opcodes
         self.protocol: int | None = None
-        self.wrappers = 0  # joblib's place-holders made …
-        self.arrays = 0  # … and the arrays read in their stead
         self.stack: list[Any] = []
         self.marks: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
@@ -141,64 +135,23 @@ class Machine:
     def _number(self, form: str, size: int) -> int:
         return int(unpack_from(form, self.source.take(size))[0])
 
-    # -- values ----------------------------------------------------------------------------------------------
+    @property
+    def place(self) -> int:
+        return self.source.offset
 
-    def value(self, item: Any) -> Any:
-        """`item` used as a plain value: a global must be allowed in that role."""
-        if item.__class__ is Global and not item.roles & VALUED:
-            self.refuse(
-                "global_role",
-                f"{item.path} is used as a value, which no model of scikit-learn does; rebuild the model from"
-                " standard parts",
-            )
-        if item.__class__ is Tup and item.loose:
-            self.refuse("global_role", "a tuple that holds a class or function is used as a value")
-        return item
+    def begin_array(self) -> None:
+        if self.frame_end not in (0, self.source.offset):
+            self.refuse("broken", "a joblib array does not begin at the end of a frame; save the model again")
+        self.frame_end = 0
+        self.arrays += 1
+
+    # -- values ----------------------------------------------------------------------------------------------
 
     def pop_mark(self) -> list[Any]:
         if not self.marks:
             self.refuse("broken", "a mark is missing; save the model again")
         items, self.stack = self.stack, self.marks.pop()
         return items
-
-    def within(self, parent: Node, child: Any) -> None:
-        """Account for `child` in `parent`, so that sharing cannot make a small file explode."""
-        if isinstance(child, Node):
-            parent.weight += child.weight
-            if child.depth >= parent.depth:
-                parent.depth = child.depth + 1
-            if parent.weight > WEIGHT_LIMIT:
-                self.refuse("explosion", "shared containers unfold to more values than a model can have")
-            if parent.depth > DEPTH_LIMIT:
-                self.refuse("too_deep", f"containers are nested more than {DEPTH_LIMIT} levels deep")
-        else:
-            parent.weight += 1
-
-    def thaw(self, node: Any, what: str) -> Node:
-        if not isinstance(node, Node) or node.frozen:
-            self.refuse(
-                "mutation", f"{what} changes a value that is no growing container; save the model again"
-            )
-        return node
-
-    def tup(self, items: tuple[Any, ...]) -> Tup:
-        node = Tup(items)
-        for item in items:
-            if (item.__class__ is Global and not item.roles & VALUED) or (
-                item.__class__ is Tup and item.loose
-            ):
-                node.loose = True
-            self.within(node, item)
-        return node
-
-    def key(self, item: Any) -> Any:
-        """A dict key or set member: something hashable whose hash cannot be steered in bulk."""
-        self.value(item)
-        if isinstance(item, Seq | Map) and not (isinstance(item, Seq) and item.kind == "frozenset"):
-            self.refuse("broken", "a list, set or dict serves as a key; save the model again")
-        elif item.__class__ is Tup and item.depth > 64:
-            self.refuse("too_deep", "a key is nested more than 64 levels deep")
-        return item
 
     def text(self, length: int) -> str | Text:
         """The next `length` bytes as UTF-8, kept when short, described when long."""
@@ -223,28 +176,6 @@ class Machine:
         self.source.skip(length)
         return Blob(length, None, kind)
 
-    def lookup(self, module: Any, name: Any) -> Global:
-        """The global of that name, if any role allows it."""
-        if not isinstance(module, str) or not isinstance(name, str):
-            self.refuse(
-                "global", "a global is named by something else than a short text; save the model again"
-            )
-        known = self.globals_seen.get((module, name))
-        if known is not None:
-            return known
-        roles = (
-            CALLED * allowlist.has(allowlist.CALL, module, name)
-            | CREATED * allowlist.has(allowlist.NEW, module, name)
-            | VALUED
-            * (allowlist.has(allowlist.VALUE, module, name) or allowlist.has(allowlist.MEMMAP, module, name))
-            | BASED * allowlist.has(allowlist.BASE, module, name)
-        )
-        if not roles:
-            self.refuse("global", unknown_global(module, name))
-        found = Global(module, name, roles, self.source.offset)
-        self.globals_seen[found.key] = found
-        return found
-
     # -- memo ------------------------------------------------------------------------------------------------
 
     def put(self, index: int) -> None:
@@ -257,12 +188,6 @@ class Machine:
             self.stack.append(self.memo[index])
         except KeyError:
             self.refuse("broken", "the stream refers to a value that it never stored; save the model again")
-
-    def read_array(self, shape: tuple[int, ...], dtype: Any, *, padded: bool) -> Any:
-        """The array whose bytes follow in the file; only joblib files have such arrays."""
-        self.refuse(
-            "array", "the file holds an array the way joblib writes it; save the model with joblib.dump"
-        )
 
     # -- opcodes ---------------------------------------------------------------------------------------------
 
@@ -590,9 +515,9 @@ class Machine:
         )
 
 
-_NAMED: dict[str, Callable[[Machine], None]] = {
-    name[3:].upper(): function for name, function in vars(Machine).items() if name.startswith("op_")
-} | {"NEWTRUE": Machine.op_true, "NEWFALSE": Machine.op_false}
-_DISPATCH: list[Callable[[Machine], None]] = [
-    _NAMED.get(NAMES.get(code, ""), Machine.op_refused) for code in range(256)
+_NAMED: dict[str, Callable[[PickleMachine], None]] = {
+    name[3:].upper(): function for name, function in vars(PickleMachine).items() if name.startswith("op_")
+} | {"NEWTRUE": PickleMachine.op_true, "NEWFALSE": PickleMachine.op_false}
+_DISPATCH: list[Callable[[PickleMachine], None]] = [
+    _NAMED.get(NAMES.get(code, ""), PickleMachine.op_refused) for code in range(256)
 ]

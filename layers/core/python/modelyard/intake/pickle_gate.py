@@ -9,7 +9,7 @@ from typing import Any
 from modelyard.intake.allowlist_methods import is_estimator
 from modelyard.intake.arrays import elements
 from modelyard.intake.calls import call, create
-from modelyard.intake.opcodes import Machine
+from modelyard.intake.opcodes import PickleMachine
 from modelyard.intake.states import build
 from modelyard.intake.streams import Source
 from modelyard.intake.symbols import ArrayFacts, Dtype, Global, Instance
@@ -18,7 +18,7 @@ from modelyard.intake.verdict import Format, Limits, Refused, StaticReport
 PADDING = 16
 
 
-class JoblibMachine(Machine):
+class JoblibMachine(PickleMachine):
     """A machine that also passes over the array bytes that joblib writes between the opcodes."""
 
     def read_array(self, shape: tuple[int, ...], dtype: Dtype, *, padded: bool) -> Instance:

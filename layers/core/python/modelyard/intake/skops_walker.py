@@ -11,10 +11,8 @@ from typing import Any, NoReturn
 
 from modelyard.intake import allowlist
 from modelyard.intake.archives import read_member
-from modelyard.intake.opcodes import Machine
-from modelyard.intake.symbols import BASED, CALLED, CREATED, VALUED, Global
+from modelyard.intake.machine import Machine
 from modelyard.intake.verdict import Limits, Refused
-from modelyard.intake.wording import unknown_global
 
 SCHEMA = 128 << 20  # bytes of schema.json
 DEPTH = 600  # brackets within brackets
@@ -29,19 +27,23 @@ Loaders = Mapping[str, tuple[set[str], Read]]
 
 
 class Walker(Machine):
-    """Turns nodes into symbols. It is a `Machine` without a stream: checks of calls and states need none."""
+    """Turns nodes into symbols. Names are skops' own, which differ for numpy's random
+    classes.
+    """
+
+    values = (allowlist.VALUE, allowlist.SKOPS)
 
     def __init__(self, archive: zipfile.ZipFile, loaders: Loaders, limits: Limits, deadline: float) -> None:
-        # no stream: `Machine.__init__` is for those that read one
+        super().__init__(limits, deadline)
         self.archive = archive
         self.loaders = loaders
-        self.limits = limits
-        self.deadline = deadline
-        self.nesting = 0
-        self.globals_seen: dict[tuple[str, str], Global] = {}
         self.nodes = 0
         self.depth = 0
         self.by_id: dict[int, tuple[dict[str, Any], Any]] = {}
+
+    @property
+    def place(self) -> int:
+        return self.nodes
 
     def refuse(self, rule: str, detail: str) -> NoReturn:
         raise Refused(rule, f"{detail} (in node {self.nodes} of the schema)", format="skops")
@@ -114,28 +116,6 @@ class Walker(Machine):
         if not _same(node, first[0]):
             self.refuse("duplicate_id", "two different nodes of the schema have one id; save the model again")
         return first[1]
-
-    def lookup(self, module: Any, name: Any) -> Global:
-        """The global of that name under skops' own names for numpy's random classes."""
-        if not isinstance(module, str) or not isinstance(name, str):
-            self.refuse(
-                "global", "the schema names a class by something else than text; save the model again"
-            )
-        known = self.globals_seen.get((module, name))
-        if known is not None:
-            return known
-        roles = (
-            CALLED * allowlist.has(allowlist.CALL, module, name)
-            | CREATED * allowlist.has(allowlist.NEW, module, name)
-            | VALUED
-            * (allowlist.has(allowlist.VALUE, module, name) or allowlist.has(allowlist.SKOPS, module, name))
-            | BASED * allowlist.has(allowlist.BASE, module, name)
-        )
-        if not roles:
-            self.refuse("global", unknown_global(module, name))
-        found = Global(module, name, roles, self.nodes)
-        self.globals_seen[found.key] = found
-        return found
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

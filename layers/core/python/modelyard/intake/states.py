@@ -14,7 +14,7 @@ from modelyard.intake import allowlist, scipy_templates
 from modelyard.intake.allowlist_methods import RESERVED, methods_of
 from modelyard.intake.arrays import build_array, build_dtype, dtype_of, shape_of
 from modelyard.intake.calls import ENTROPY, is_global, is_int, is_number
-from modelyard.intake.opcodes import Machine
+from modelyard.intake.machine import Machine
 from modelyard.intake.symbols import ArrayFacts, Blob, Dtype, Global, Instance, Map, Seq, Text, Tup
 
 _DESCRIPTIVE = ("__doc__", "__name__")  # attributes that scipy's distributions set on themselves
@@ -152,10 +152,7 @@ def _array_wrapper(machine: Machine, target: Instance, state: Any) -> Instance:
     alignment = entries.get("numpy_array_alignment_bytes")
     if alignment is not None and alignment != 16:
         refuse_state(machine, target, "an alignment of 16 bytes")
-    if machine.frame_end not in (0, machine.source.offset):
-        machine.refuse("broken", "a joblib array does not begin at the end of a frame; save the model again")
-    machine.frame_end = 0
-    machine.arrays += 1
+    machine.begin_array()
     shape = shape_of(machine, entries["shape"])
     return cast(Instance, machine.read_array(shape, dtype, padded=alignment is not None))
 
