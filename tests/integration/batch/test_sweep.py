@@ -176,7 +176,8 @@ def test_roll_up_runs_every_step(services):
 
     assert report["jobs"] == {"resent": 0, "failed": 0, "expired": 0}
     assert report["outbox"] == {"sent": 0}
-    assert set(report) == {"partitions", "outbox", "jobs", "uploads", "registry", "access", "trials"}
+    steps = {"partitions", "outbox", "jobs", "uploads", "registry", "access", "trials", "shadows"}
+    assert set(report) == steps
     assert report["partitions"]["made"] >= 0
 
 
