@@ -1,7 +1,7 @@
 """Wrong requests of every kind against deployed models, compiled ones and originals in their sandbox.
 
 `tests/integration/serving/test_wrong_inputs.py` sends all of them to a handler alone; here they pass the
-gateway, and what gets through meets real estimators. Every tenth by default, beginning elsewhere for each
+gateway, and what gets through meets real estimators. Every 25th by default, beginning elsewhere for each
 model; `MODELYARD_E2E_WRONG=all` sends all (about five minutes).
 """
 
@@ -25,10 +25,11 @@ from tests.support.wire_forms import Case, Subject
 from tests.support.wrong_inputs import complaints, extreme_cases, predictions_of, reordered_cases, wrong_cases
 
 THREADS = 4
-EVERY = 10  # of the cases that are sent by default
+EVERY = 25  # of the cases that are sent by default
 RECORDS_WITHIN = 60.0  # seconds until a prediction's record stands in the database
-TEXTS = ["good words", "fine words", "bad deeds", "poor deeds"] * 5
-FEELINGS = ["up", "up", "down", "down"] * 5
+# Not balanced: where a text says nothing, the last bit would decide, which no compiled form can promise.
+TEXTS = ["good words", "fine words", "bad deeds", "poor deeds"] * 5 + ["good deeds"] * 3
+FEELINGS = ["up", "up", "down", "down"] * 5 + ["up"] * 3
 
 
 @cache
@@ -37,7 +38,7 @@ def texts() -> Any:
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
 
-    return make_pipeline(TfidfVectorizer(lowercase=False), LogisticRegression()).fit(TEXTS, FEELINGS)
+    return make_pipeline(TfidfVectorizer(), LogisticRegression()).fit(TEXTS, FEELINGS)
 
 
 @cache
@@ -92,7 +93,7 @@ def _rows(frame: Any) -> list[list[Any]]:
 KINDS: dict[str, Kind] = {
     "matrix": Kind(forest, "onnx", IRIS_KINDS, iris()[0][[0, 120]].tolist()),
     "frame": Kind(flat_model, "onnx", FLAT_KINDS, _rows(flats()), named=True),
-    "text": Kind(texts, "native", {"text": "string"}, [["good words"], ["bad deeds"]]),
+    "text": Kind(texts, "onnx", {"text": "string"}, [["good words"], ["bad deeds"]]),
     "original-matrix": Kind(tuned_forest, "native", IRIS_KINDS, iris()[0][[60, 120]].tolist()),
     "original-frame": Kind(tuned_pipeline, "native", PEOPLE_KINDS, _rows(people()), named=True),
     "original-text": Kind(hashed_texts, "native", {"text": "string"}, [["good words"], ["bad deeds"]]),

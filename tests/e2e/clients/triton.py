@@ -21,9 +21,9 @@ def columns(frame: dict[str, list[Any]], binary: bool) -> list[triton.InferInput
     tensors = []
     for name, values in frame.items():
         kind, dtype = ("FP64", np.float64)
-        if name == "city":
+        if isinstance(values[0], str):
             kind, dtype = ("BYTES", np.object_)
-        elif name == "rooms":
+        elif isinstance(values[0], int):
             kind, dtype = ("INT64", np.int64)
         array = np.array([np.nan if value is None else value for value in values], dtype).reshape(-1, 1)
         tensor = triton.InferInput(name, list(array.shape), kind)
@@ -49,6 +49,9 @@ def main(order: dict[str, Any]) -> dict[str, Any]:
         found = client.infer(model, tensors, headers=dict(headers), outputs=outputs, **more)
         return found.as_numpy(output).tolist()
 
+    def stranger_infer() -> Any:
+        return client.infer("iris", [matrix(rows, "FP64", True)], headers={"X-API-Key": "mdk_wrong"})
+
     probabilities = [triton.InferRequestedOutput("predict_proba")]
     return {
         "live": client.is_server_live(),
@@ -58,6 +61,11 @@ def main(order: dict[str, Any]) -> dict[str, Any]:
         "version_ready": client.is_model_ready("iris", "1", headers=headers),
         "missing_ready": client.is_model_ready("nothing", headers=headers),
         "stranger_ready": client.is_model_ready("iris"),
+        "failed_ready": client.is_model_ready("broken", headers=headers),
+        "failed_version_ready": client.is_model_ready("broken", "1", headers=headers),
+        "iris_metadata": client.get_model_metadata("iris", "1", headers=headers),
+        "failed_metadata": failure(lambda: client.get_model_metadata("broken", headers=headers)),
+        "missing_metadata": failure(lambda: client.get_model_metadata("nothing", headers=headers)),
         "metadata": client.get_model_metadata("flats", headers=headers),
         "index": client.get_model_repository_index(headers=headers),
         "binary": infer("iris", [matrix(rows, "FP64", True)]),
@@ -72,6 +80,11 @@ def main(order: dict[str, Any]) -> dict[str, Any]:
         "bad_output": failure(
             lambda: infer("iris", [matrix(rows, "FP64", True)], outputs=[triton.InferRequestedOutput("x")])
         ),
+        "failed": failure(lambda: infer("broken", [matrix(rows, "FP64", True)])),
+        "bad_version": failure(lambda: infer("iris", [matrix(rows, "FP64", True)], model_version="9")),
+        "bad_type": failure(lambda: infer("flats", columns(order["swapped"], True))),
+        "wrong_key": failure(stranger_infer),
+        "stranger_index": failure(client.get_model_repository_index),
         "stranger": failure(lambda: client.infer("iris", [matrix(rows, "FP64", True)])),
     }
 

@@ -344,6 +344,16 @@ class TestInvalid:
         assert platform.api.get("/v1/models/iris").json()["ready"] is False
         assert platform.api.post("/v1/models/iris:predict", json={"instances": ROWS}).status == 409
 
+    def test_sagemaker_clients_get_their_exceptions(self, platform: Platform) -> None:
+        """boto3 makes them from a header; the names are those of its own model of the service."""
+        platform.add(name="empty")
+        path = "/endpoints/empty/invocations"
+        kinds = {
+            api.post(path, json={"instances": ROWS}).headers["x-amzn-errortype"]
+            for api in (ApiGateway(platform.handler), platform.api)
+        }
+        assert kinds == {"AccessDeniedException", "ModelNotReadyException"}
+
     def test_paths_that_are_almost_right(self, platform: Platform) -> None:
         platform.add("logistic", name="iris")
         for path in ("/v1/models/iris", "/v1/models/iris:explain", "/v2/models/iris"):

@@ -30,6 +30,7 @@ _MLFLOW_CODES = {
     503: "TEMPORARILY_UNAVAILABLE",
     504: "DEADLINE_EXCEEDED",
 }
+_SAGEMAKER_KINDS = {"model_error": "ModelError", "model_not_ready": "ModelNotReadyException"}
 _MLFLOW_PATH = re.compile(
     rf"{BASE_PATH}/(models/[^/]+/(invocations|ping|version)|endpoints/[^/]+/invocations)"
 )
@@ -57,8 +58,10 @@ def _mlflow(problem: Problem, path: str) -> tuple[dict[str, Any], dict[str, str]
 
 
 def _sagemaker_kind(problem: Problem) -> str:
-    if problem.code == "model_error":
-        return "ModelError"
+    if problem.code in _SAGEMAKER_KINDS:
+        return _SAGEMAKER_KINDS[problem.code]
+    if problem.status in (401, 403):
+        return "AccessDeniedException"
     if problem.status in (429, 503, 504):
         return "ServiceUnavailable"
     return "ValidationError" if problem.status < 500 else "InternalFailure"
