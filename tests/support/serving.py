@@ -304,6 +304,7 @@ class ServingComposition(LocalComposition, HotComposition):
         self.__dict__.setdefault("objects", FakeObjects())
         self.native_answer: dict[str, Any] = {}
         self.native_calls: list[tuple[dict[str, Any], str, float]] = []
+        self.sandbox: Callable[[dict[str, Any]], dict[str, Any]] | None = None  # instead of `native_answer`
         self.model_cache = ModelCache(ArtifactStore(self.objects.get, folder), self._native_runtime)
 
     def cold(self) -> ServingComposition:
@@ -326,7 +327,7 @@ class ServingComposition(LocalComposition, HotComposition):
     def _native_runtime(self, signature: Signature, version: VersionRoute, tenant: str) -> NativeRuntime:
         def invoke(payload: dict[str, Any], tenant: str, seconds: float) -> dict[str, Any]:
             self.native_calls.append((payload, tenant, seconds))
-            return self.native_answer
+            return self.native_answer if self.sandbox is None else self.sandbox(payload)
 
         presign = self.objects.presigned_get
         return NativeRuntime(signature, version, tenant=tenant, presign=presign, invoke=invoke)

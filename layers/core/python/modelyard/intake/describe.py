@@ -14,6 +14,7 @@ import numpy as np
 
 from modelyard.intake import schema
 from modelyard.intake.estimators import call, plain
+from modelyard.intake.explain import explainable
 from modelyard.intake.fact import Fact
 from modelyard.intake.facts import parts
 from modelyard.intake.frames import native_input, records
@@ -24,6 +25,7 @@ from modelyard.serving.rules import FLOAT32_MAX
 from modelyard.serving.signature import Signature, Task
 
 _TRIAL_ROWS = 32
+_EXPLAINING_SECONDS = 2.0
 _MAGNITUDES = (1.7e308, 1e150, FLOAT32_MAX)
 _LIBRARIES = {"sklearn": "scikit-learn", "lightgbm": "lightgbm", "xgboost": "xgboost"}
 _DISTRIBUTIONS = {"xgboost": "xgboost-cpu"}  # under which name a library is installed here
@@ -71,6 +73,7 @@ def _describe(estimator: Any, report: StaticReport, inputs: Inputs) -> Described
     signature = _outputs(estimator, signature, rows, missing)
     signature = _nullable(estimator, signature, rows, missing)
     signature = replace(signature, largest=_largest(estimator, signature, rows, missing))
+    signature = replace(signature, explainable=_explainable(estimator, signature, rows, missing))
     rows.columns = signature.columns
     signature = replace(
         signature,
@@ -250,6 +253,20 @@ def _largest(estimator: Any, signature: Signature, rows: Rows, missing: list[Any
         if all(_takes(estimator, output, signature, batch, missing) for output in signature.outputs):
             return None if largest == _MAGNITUDES[0] else largest
     return None
+
+
+def _explainable(estimator: Any, signature: Signature, rows: Rows, missing: list[Any]) -> bool | None:
+    """Whether `?explain=true` will be answered; None where one row took too long to tell."""
+    apart = copy(rows)
+    apart.random = np.random.default_rng(0)
+    batch: Any = apart.typical(1)
+    if signature.layout == "records":
+        batch = [records(signature, batch)]
+    try:
+        row = native_input(signature, batch, missing)
+    except Exception:  # found out above, for rows of other numbers
+        return None
+    return explainable(estimator, signature, row, _EXPLAINING_SECONDS)
 
 
 def _takes(estimator: Any, output: str, signature: Signature, batch: Any, missing: list[Any]) -> bool:

@@ -21,6 +21,7 @@ _CPU_SECONDS = 6 * 3600
 _RETIRE_AFTER = (
     _CPU_SECONDS / 4
 )  # seconds of predicting, long before the kernel would end the worker mid-request
+_EXPLAINING = 0.8  # of the request's time, for explanations
 _MODEL_FILE = "model"
 Fetch = Callable[..., str]
 
@@ -120,7 +121,10 @@ class Workers:
 
     def _ask(self, key: str, worker: _Worker, request: dict[str, Any], deadline: float) -> dict[str, Any]:
         start = time.monotonic()
-        question = {"columns": request["columns"], "outputs": list(request["outputs"])}
+        question: dict[str, Any] = {"columns": request["columns"], "outputs": list(request["outputs"])}
+        if request.get("explain"):
+            # It ends by itself a little earlier, so that the worker need not be ended and loaded again.
+            question["explain_seconds"] = max(0.05, (deadline - start) * _EXPLAINING)
         answer = worker.child.ask(question, seconds=max(0.05, deadline - start))
         worker.busy += time.monotonic() - start
         worker.size = worker.child.memory()
@@ -132,7 +136,7 @@ class Workers:
         if not isinstance(answer.get("outputs"), dict):
             raise ChildDied("protocol", "its answer has the wrong shape")
         self._make_room(0, keep=key)
-        return {"outputs": answer["outputs"]}
+        return {name: answer[name] for name in ("outputs", "explanations") if name in answer}
 
     def _make_room(self, coming: int, keep: str | None = None) -> None:
         while self._workers and sum(w.size for w in self._workers.values()) + coming > self._keep_bytes:

@@ -5,6 +5,7 @@ it ends.
 from __future__ import annotations
 
 import os
+import time
 import traceback
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,8 @@ def main() -> None:
         os._exit(0)
     channel.send({"loaded": True})
     while (request := channel.receive()) is not None:
-        channel.send(model.answer(request["columns"], request["outputs"]))
+        seconds = float(request["explain_seconds"]) if "explain_seconds" in request else None
+        channel.send(model.answer(request["columns"], request["outputs"], explain_seconds=seconds))
     os._exit(0)  # no destructors of what a stranger built
 
 
@@ -43,6 +45,7 @@ class Model:
         self._estimator = estimator
         self._signature = signature
         self._missing = missing
+        self._explainer: Any = None
 
     @classmethod
     def load(cls, path: Path, limits: Limits, signature: dict[str, Any]) -> Model:
@@ -59,8 +62,12 @@ class Model:
         missing = [fact.missing for fact in fitting[0]] if fitting else None
         return cls(estimator, described, missing)
 
-    def answer(self, columns: list[list[Any]], outputs: list[str]) -> dict[str, Any]:
-        """`{"outputs"}` or `{"error"}`; never raises for what the model does."""
+    def answer(
+        self, columns: list[list[Any]], outputs: list[str], *, explain_seconds: float | None = None
+    ) -> dict[str, Any]:
+        """`{"outputs"}` or `{"error"}`; never raises for what the model does. With `explain_seconds`, the
+        time that it may take, `explanations` stand beside the outputs.
+        """
         from modelyard.intake.estimators import call, plain
         from modelyard.intake.frames import native_input
 
@@ -75,11 +82,33 @@ class Model:
                 found[output] = plain(call(self._estimator, output, batch))
                 if len(found[output]) != rows:
                     return _error("model_error", "the model did not answer one row for each row")
+            if explain_seconds is not None:
+                explained = self._explained(columns, explain_seconds)
+                return explained if "error" in explained else explained | {"outputs": found}
         except MemoryError:
             return _error("out_of_memory", "the model needed more memory than it may use")
         except Exception as error:  # the model's own code may raise anything
             return _error("model_error", _told(error))
         return {"outputs": found}
+
+    def _explained(self, columns: list[list[Any]], seconds: float) -> dict[str, Any]:
+        from modelyard.intake.explain import Explainer
+        from modelyard.intake.explain_sums import Mismatch, NotExplainable, OutOfTime
+        from modelyard.intake.frames import native_input
+
+        started = time.monotonic()
+        try:
+            if self._explainer is None:
+                self._explainer = Explainer(self._estimator, self._signature)
+            batch = native_input(self._signature, columns, self._missing)
+            left = seconds - (time.monotonic() - started)
+            return {"explanations": self._explainer.explain(batch, left)}
+        except NotExplainable as error:
+            return _error("not_explainable", str(error))
+        except Mismatch as error:
+            return _error("explanation_mismatch", str(error))
+        except OutOfTime:
+            return _error("timeout", "the explanation takes longer than the request")
 
 
 def _told(error: BaseException) -> str:

@@ -43,6 +43,7 @@ def describe(path: Path, report: StaticReport, limits: Limits) -> Signature:
         outputs=list(outputs),
         named=len(inputs) > 1 and all(len(i.columns) == 1 for i in inputs),
         runtime="onnx",
+        explainable=False,
         onnx=OnnxGraph(inputs=inputs, outputs=outputs),
         trained_with={"onnx opset " + (name or "ai.onnx"): str(v) for name, v in graph_report.opsets.items()},
         served_with=_served_with(),

@@ -75,6 +75,7 @@ class Ask:
     alias: str | None = None
     routing_key: str | None = None  # equal keys get the same version where requests are split
     outputs: tuple[str, ...] = ()  # empty: the model's default
+    explain: bool = False  # what each column contributed, beside each prediction
     deadline: float = field(default_factory=lambda: time.monotonic() + DEADLINE_SECONDS)
     read_cache: bool = True
     write_cache: bool = True
@@ -256,7 +257,7 @@ class Engine:
 
     def _run_ahead(self, prepared: _Prepared, ask: Ask) -> None:
         """Has a quick model answer while Redis is at work; without admission nobody sees it."""
-        if not prepared.model.runtime.quick or prepared.rows > _AHEAD_ROWS:
+        if not prepared.model.runtime.quick or prepared.rows > _AHEAD_ROWS or ask.explain:
             return
 
         def work() -> None:
@@ -277,7 +278,9 @@ class Engine:
         """The answer of the model, cached as its owner wants it, and mirrored where there is a shadow."""
         if isinstance(prepared.ahead, Exception):
             raise prepared.ahead
-        core = prepared.ahead or _core(prepared, ask)
+        core = prepared.ahead or (
+            self._explained(prepared, ask, route.user_id) if ask.explain else _core(prepared, ask)
+        )
         keep_seconds = route.answer_seconds if cache_up and ask.write_cache else 0
         kept: mirror.Command | None = None
         if keep_seconds and len(core) <= answers.LARGEST:
@@ -290,12 +293,21 @@ class Engine:
             ask.cache = "MISS" if sent and ask.read_cache else "BYPASS"
         return core
 
+    def _explained(self, prepared: _Prepared, ask: Ask, user_id: str) -> bytes:
+        from modelyard.serving import explanations  # few requests ask for it
+
+        model = prepared.model
+        original = self._models.original(model, user_id)
+        return explanations.core(
+            model, original, prepared.batch, prepared.input, prepared.outputs, ask.deadline
+        )
+
     def _mirror(
         self, prepared: _Prepared, ask: Ask, route: Route, core: bytes, kept: mirror.Command | None
     ) -> bool:
         """Posts the request for the shadow and the answer for the cache in one write; whether that left."""
         commands = [] if kept is None else [kept]
-        routed = ask.version is None and ask.alias is None
+        routed = ask.version is None and ask.alias is None and not ask.explain  # shadows explain nothing
         if routed and mirror.chosen(route, ask.prediction_id):
             commands += mirror.commands(
                 route,
@@ -344,8 +356,14 @@ def _prepare(model: LoadedModel, ask: Ask, user_id: str, *, timed: bool) -> _Pre
     else:
         batch, asked = ask.read(model.decoder)
         outputs = _outputs(model, asked)
+    seed = model.digest_seed
+    if ask.explain:
+        from modelyard.serving import explanations
+
+        explanations.check(model, batch)
+        seed += b"explained:"
     prepared = model.runtime.prepare(batch)
-    name = answers.digest(model.digest_seed, outputs, model.runtime.canonical(prepared))
+    name = answers.digest(seed, outputs, model.runtime.canonical(prepared))
     key = answer_key(user_id, f"{model.version.version_id}:{name}")
     return _Prepared(model, outputs, batch.rows, prepared, key, batch, timed)
 

@@ -69,6 +69,12 @@ class ModelCache:
                 self._evict(keep=version.version_id)
         return model
 
+    def original(self, model: LoadedModel, tenant: str) -> NativeRuntime:
+        """The sandbox's client for the estimator that `model` was made from, whatever runtime answers."""
+        if isinstance(model.runtime, NativeRuntime):
+            return model.runtime
+        return self._native(model.signature, model.version, tenant)
+
     def _load(self, version: VersionRoute, tenant: str) -> LoadedModel:
         signature = self._signature(version)
         runtime: Runtime

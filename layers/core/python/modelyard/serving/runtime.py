@@ -209,9 +209,26 @@ class NativeRuntime:
         yield orjson.dumps(prepared)
 
     def run(self, prepared: list[Any], rows: int, outputs: Sequence[str], deadline: float) -> Outputs:
+        answer = self.ask(prepared, outputs, deadline, longest=LONGEST_PREDICTION, too_slow=_too_slow)
+        if "outputs" in answer:
+            found: Outputs = answer["outputs"]
+            return found
+        raise native_problem(answer.get("error") or {})
+
+    def ask(
+        self,
+        prepared: list[Any],
+        outputs: Sequence[str],
+        deadline: float,
+        *,
+        longest: float,
+        too_slow: Callable[[], Exception],
+        **more: Any,
+    ) -> dict[str, Any]:
+        """The sandbox's answer as docs/ARCHITECTURE.md has it; `more` goes into the request."""
         seconds = deadline - time.monotonic()
         if seconds < _SHORTEST_CALL:
-            raise _too_slow()
+            raise too_slow()
         slack = min(_LONGEST_SLACK, seconds / 5)
         version = self._version
         payload = {
@@ -223,16 +240,12 @@ class NativeRuntime:
             "signature": self._signature,
             "columns": prepared,
             "outputs": list(outputs),
-            "deadline_seconds": round(min(seconds - slack, LONGEST_PREDICTION), 3),
-        }
-        answer = self._invoke(payload, self._tenant, seconds)
-        if "outputs" in answer:
-            found: Outputs = answer["outputs"]
-            return found
-        raise _native_problem(answer.get("error") or {})
+            "deadline_seconds": round(min(seconds - slack, longest), 3),
+        } | more
+        return self._invoke(payload, self._tenant, seconds)
 
 
-def _native_problem(error: dict[str, Any]) -> Exception:
+def native_problem(error: dict[str, Any]) -> Exception:
     kind = error.get("kind")
     if kind == "timeout":
         return _too_slow()

@@ -74,6 +74,7 @@ class Signature:
     hyperparameters: dict[str, Any] = field(default_factory=dict)
     trained_with: dict[str, str] = field(default_factory=dict)  # library → version, read off the file
     served_with: dict[str, str] = field(default_factory=dict)
+    explainable: bool | None = None  # whether `?explain=true` is answered; None: nobody has tried
     warnings: list[str] = field(default_factory=list)
     parity: dict[str, Any] = field(default_factory=dict)  # rows, largest_difference, tolerance, candidate, …
     input_schema: dict[str, Any] = field(default_factory=dict)  # JSON Schema of one record

@@ -20,6 +20,7 @@ def model_document(
     native = {
         "operationId": "predict",
         "summary": f"Predict with {name}",
+        "parameters": [] if signature.explainable is False else [_EXPLAIN],
         "requestBody": _body({"oneOf": _forms(signature)}, signature.example),
         "responses": _responses({"$ref": "#/components/schemas/Prediction"}),
         "x-codeSamples": [
@@ -63,6 +64,12 @@ def model_document(
     }
 
 
+_EXPLAIN = {
+    "name": "explain",
+    "in": "query",
+    "schema": {"type": "boolean", "default": False},
+    "description": "With true, what each column contributed to each prediction; at most 100 rows",
+}
 _RECORD = {"$ref": "#/components/schemas/Record"}
 
 
@@ -141,6 +148,12 @@ def _prediction(signature: Signature) -> dict[str, Any]:
     if "predict_proba" in signature.outputs:
         properties["probabilities"] = {"type": "array", "description": "With ?outputs=predict_proba"}
         properties["classes"] = {"type": "array", "const": signature.classes}
+    if signature.explainable is not False:
+        properties["explanations"] = {
+            "type": "array",
+            "items": {"type": "object"},
+            "description": "With ?explain=true: per row a base and each column's contribution",
+        }
     return {"type": "object", "required": required, "properties": properties}
 
 

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Header, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
@@ -70,6 +70,32 @@ _HEADERS = {
 }
 
 
+class Explanation(BaseModel):
+    """One row's `base` and the contributions, which add up to `sum`.
+
+    Where the model has several outputs (classes, targets), each number is a list of one number per output.
+    """
+
+    model_config = ConfigDict(extra="allow")
+    of: str = Field(
+        description="What is explained: predict, predict_proba, decision_function, margin (of boosters) or "
+        "link (predict before the inverse of the model's link function)"
+    )
+    classes: list[Any] | None = Field(None, description="Of the outputs, in order")
+    toward: Any = Field(None, description="The class that positive contributions speak for")
+    per: Literal["column", "feature"] = Field(
+        description="Contributions of the input's columns, or of features that the model makes of a text or "
+        "of several columns"
+    )
+    base: float | list[float] = Field(description="The output where nothing is known of the row")
+    contributions: dict[str, float | list[float]] = Field(description="At most 200, the largest first")
+    others: float | list[float] | None = Field(None, description="All contributions that are not listed")
+    features: dict[str, float | list[float]] | None = Field(
+        None, description="The same per feature, where the model makes features of single columns"
+    )
+    sum: float | list[float]
+
+
 class Prediction(BaseModel):
     model_config = ConfigDict(extra="allow")
     predictions: list[Any] = Field(description="One per row, in order")
@@ -77,6 +103,7 @@ class Prediction(BaseModel):
         None, description="Per row one per class, where the model has them"
     )
     classes: list[Any] | None = None
+    explanations: list[Explanation] | None = Field(None, description="One per row, with explain=true")
     model_id: str
     model_version: str
     prediction_id: str
@@ -104,6 +131,12 @@ async def predict(
     outputs: Annotated[
         str | None, Query(description="Comma-separated, such as predict,predict_proba")
     ] = None,
+    explain: Annotated[
+        bool,
+        Query(
+            description="With true, what each column contributed; linear models and trees, at most 100 rows"
+        ),
+    ] = False,
     seconds: Annotated[
         float | None,
         Query(alias="timeout", ge=0.1, le=25, description="Seconds after which a 504 beats an answer"),

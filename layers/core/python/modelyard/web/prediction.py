@@ -12,7 +12,7 @@ from modelyard.telemetry.records import PredictionRecord, write_line
 from modelyard.web.lean import LeanRequest, LeanResponse, log_request
 
 _SPARE_SECONDS = 1.0  # of Lambda's own deadline, to still write an answer
-_PARAMETERS = ("version", "alias", "outputs", "timeout")
+_PARAMETERS = ("version", "alias", "outputs", "explain", "timeout")
 _SHORTEST_TIMEOUT = 0.1
 # The local entry names bodies that came without a type so; binary bodies are none of this route's.
 _JSON_TYPES = frozenset({"", "application/json", "application/octet-stream"})
@@ -90,6 +90,7 @@ def _ask(request: LeanRequest) -> Ask:
         if request.event.get("queryStringParameters") or request.event.get("multiValueQueryStringParameters"):
             ask.version, ask.outputs, wanted = _parameters(request.query)
             ask.alias = _alias(request.query)
+            ask.explain = _explain(request.query)
             ask.deadline = min(ask.deadline, time.monotonic() + wanted)
         _check_media_type(request.headers.get("content-type", ""))
         ask.body = request.body()
@@ -139,6 +140,13 @@ def _alias(query: dict[str, list[str]]) -> str | None:
     if not 0 < len(alias) <= 64:
         raise _bad("query:alias", "expected the name of an alias, such as champion")
     return alias
+
+
+def _explain(query: dict[str, list[str]]) -> bool:
+    given = query.get("explain", ["false"])[0]
+    if given not in ("true", "false"):
+        raise _bad("query:explain", "expected true or false")
+    return given == "true"
 
 
 def _timeout(given: str | None) -> float:
