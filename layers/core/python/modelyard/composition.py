@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from modelyard.registry.registration import Registration
     from modelyard.registry.routes import RouteBook
     from modelyard.registry.shadow_calls import ShadowCalls
-    from modelyard.registry.shadow_reports import ShadowSweep
+    from modelyard.registry.shadow_sweep import ShadowSweep
     from modelyard.registry.shadow_worker import ShadowWorker
     from modelyard.registry.sweep import UploadSweep
     from modelyard.registry.trials import Trials
@@ -379,7 +379,7 @@ class Composition:
 
     @cached_property
     def shadow_sweep(self) -> ShadowSweep:
-        from modelyard.registry.shadow_reports import ShadowSweep
+        from modelyard.registry.shadow_sweep import ShadowSweep
 
         return ShadowSweep(self.database)
 

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Protocol
 
-from sqlalchemy import delete, select
-
-from modelyard.db.engine import Database
 from modelyard.db.tables import Model, ShadowPrediction
-from modelyard.kit.clock import Clock, utc_now
 from modelyard.kit.errors import FieldError, Invalid
 from modelyard.kit.paging import Cursors, Page, page_of
 from modelyard.registry.names import version_number
@@ -19,9 +14,6 @@ from modelyard.registry.shadow_schemas import Report
 from modelyard.registry.shadows import Shadow
 from modelyard.serving.mirror import mirror_key
 from modelyard.telemetry.log import logger
-
-KEPT = timedelta(days=30)
-_AT_ONCE = 5_000  # rows in one statement of the sweep
 
 
 class _Lengths(Protocol):
@@ -79,24 +71,3 @@ class ShadowReports:
         except Exception:
             logger.warning("requests that wait for a shadow cannot be counted", model_id=model.id)
             return None
-
-
-class ShadowSweep:
-    """Ends what shadows answered long ago. Safe to run at any time."""
-
-    def __init__(self, database: Database, clock: Clock = utc_now) -> None:
-        self._database = database
-        self._clock = clock
-
-    def run(self, *, statements: int = 20) -> dict[str, int]:
-        """Deletes up to `statements` times some thousand rows; the next run goes on."""
-        over, removed = self._clock() - KEPT, 0
-        for _ in range(statements):
-            old = select(ShadowPrediction.prediction_id).where(ShadowPrediction.at < over).limit(_AT_ONCE)
-            statement = delete(ShadowPrediction).where(ShadowPrediction.prediction_id.in_(old))
-            with self._database.transaction() as session:
-                gone = session.scalars(statement.returning(ShadowPrediction.prediction_id)).all()
-            removed += len(gone)
-            if len(gone) < _AT_ONCE:
-                break
-        return {"removed": removed}
