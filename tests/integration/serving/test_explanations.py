@@ -17,6 +17,7 @@ from modelyard.intake.describe import describe
 from modelyard.intake.native import Workers
 from modelyard.intake.verdict import Limits, StaticReport
 from modelyard.kit.errors import Unavailable
+from modelyard.serving.errors import PredictionTimeout
 from modelyard.serving.explanation_terms import KINDS
 from modelyard.serving.signature import Signature
 
@@ -331,7 +332,7 @@ class TestDown:
     @pytest.mark.parametrize(
         ("kind", "status", "code", "words"),
         [
-            ("timeout", 504, "prediction_timeout", "Send fewer rows"),
+            ("timeout", 504, "explanation_timeout", "Send fewer rows"),
             ("load_failed", 503, "model_unavailable", "again"),
             ("too_large", 413, "too_many_rows", "fewer rows"),
             ("out_of_memory", 500, "model_error", "fewer rows"),
@@ -361,6 +362,15 @@ class TestDown:
         assert "retry-after" in answer.headers
         assert platform.api.post(registered.path, json={"inputs": ROWS}).status == 200
 
+    def test_a_sandbox_that_keeps_no_deadline(self, platform: Platform) -> None:
+        def hangs(_: dict[str, Any]) -> dict[str, Any]:
+            raise PredictionTimeout("The model did not answer in time. Send fewer rows, or a batch job.")
+
+        registered = platform.add("logistic")
+        platform.composition.sandbox = hangs
+        answer = platform.api.post(f"{registered.path}?explain=true", json={"inputs": ROWS})
+        assert (answer.status, answer.json()["code"]) == (504, "explanation_timeout")
+
     def test_no_time_left(self, platform: Platform) -> None:
         registered = platform.add("logistic")
         answer = platform.api.post(
@@ -368,7 +378,7 @@ class TestDown:
             json={"inputs": ROWS},
             context=LambdaContext(milliseconds=1_010),
         )
-        assert (answer.status, answer.json()["code"]) == (504, "prediction_timeout")
+        assert (answer.status, answer.json()["code"]) == (504, "explanation_timeout")
         assert platform.composition.native_calls == []
 
     def test_a_forest_too_large_for_the_deadline(self, sandboxed: Sandboxed, workers: Workers) -> None:
@@ -378,7 +388,7 @@ class TestDown:
         started = time.monotonic()
         answer = sandboxed.explain(registered, ROWS[:1] * 100, query="&timeout=2")
         assert time.monotonic() - started < 4
-        assert (answer.status, answer.json()["code"]) == (504, "prediction_timeout")
+        assert (answer.status, answer.json()["code"]) == (504, "explanation_timeout")
         assert "explanation was not ready" in answer.json()["detail"]
         assert busy.child.alive  # it noticed by itself: predictions need not wait for another load
         again = sandboxed.api.post(registered.path, json={"inputs": ROWS})

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from modelyard.intake.explain_models import analyse
 from modelyard.intake.explain_sums import NotExplainable
+from modelyard.intake.explain_trees import Forest, Tree
 from sklearn.ensemble import (
     ExtraTreesClassifier,
     GradientBoostingClassifier,
@@ -221,6 +222,46 @@ def test_many_features_on_one_path() -> None:
     np.testing.assert_allclose((base + parts.sum(axis=2))[:, 0], estimator.predict(x[:40]), atol=1e-9)
     unused = sorted(set(range(30)) - set(estimator.tree_.feature))
     assert not parts[:, :, unused].any()
+
+
+def test_deep_trees_of_many_features_as_another_implementation_has_them() -> None:
+    """LightGBM's trees, taken apart here and by LightGBM itself: paths of more than 15 features."""
+    from lightgbm import LGBMRegressor
+
+    x = RNG.normal(size=(3_000, 24))
+    estimator = LGBMRegressor(
+        n_estimators=3, num_leaves=300, min_child_samples=2, learning_rate=0.7, verbose=-1, n_jobs=1
+    ).fit(x, np.prod(1 + 0.3 * x, axis=1))
+    nodes = estimator.booster_.trees_to_dataframe()
+    trees = []
+    for _, table in nodes.groupby("tree_index"):
+        place = {name: index for index, name in enumerate(table["node_index"])}
+
+        def numbers(column: str, empty: float, table: pd.DataFrame = table) -> np.ndarray:
+            return np.asarray(table[column].fillna(empty), dtype=np.float64)
+
+        def below(column: str, table: Any = table, place: dict[str, int] = place) -> np.ndarray:
+            return np.array([place.get(name, -1) for name in table[column]])
+
+        feature = np.array(
+            [
+                -2 if not isinstance(name, str) else int(name.rpartition("_")[2])
+                for name in table["split_feature"]
+            ]
+        )
+        threshold = numbers("threshold", 0.0)
+
+        def decide(at: np.ndarray, x: np.ndarray, f: Any = feature, t: Any = threshold) -> np.ndarray:
+            return np.asarray(t[at][:, None] >= x[:, f[at]].T)
+
+        leaf_values = numbers("value", 0.0)[:, None]
+        trees.append(
+            Tree(below("left_child"), below("right_child"), feature, numbers("count", 1), leaf_values, decide)
+        )
+    distinct = Forest(trees, 24)
+    found = distinct.contributions(x[:30], check_never)[:, 0]
+    assert max(len(group.points) for group in distinct._groups) >= 8
+    np.testing.assert_allclose(found, estimator.predict(x[:30], pred_contrib=True), atol=1e-9)
 
 
 def test_equal_features_share_alike() -> None:

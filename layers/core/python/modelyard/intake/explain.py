@@ -181,4 +181,5 @@ class _Shape:
         return listed, others
 
     def _number(self, values: np.ndarray) -> Any:
+        values = values + 0.0  # no negative zeros
         return plain(values[0]) if self._single else plain(values)
