@@ -49,8 +49,8 @@ async def submit(
     alias: Alias = None,
 ) -> JobSummary:
     """Predicts many rows in the background: rows in the body, or a file uploaded with `POST /jobs/inputs`.
-    A row that does not fit the model fails alone. Without version and alias the champion predicts them all, also
-    where requests are split."""
+    A row that does not fit the model fails alone. Without version and alias the champion predicts them all,
+    also where requests are split."""
     jobs, output = services.jobs(session), body.output.choice()
     submitted = jobs.submit(
         caller.user_id,
