@@ -158,6 +158,8 @@ class TestTriton:
             ("bad_shape", "422", "/inputs/0/shape"),
             ("bad_name", "404", "There is no model"),
             ("bad_output", "422", "does not offer"),
+            ("too_many", "413", "at most 20000 rows"),
+            ("too_large", "413", "larger"),
             ("bad_version", "404", "no ready version"),
             ("bad_type", "422", "expected a number"),
             ("failed", "409", "No version of this model is ready"),

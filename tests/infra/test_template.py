@@ -387,13 +387,14 @@ def test_the_api_is_binary_throttled_and_under_api(each_stage: Synthesised) -> N
 def test_answers_of_the_gateway_have_the_shape_of_our_own(each_stage: Synthesised) -> None:
     from modelyard.kit.errors import Problem
 
-    ours = Problem("…").body(instance="", request_id="")
+    ours = Problem("…").body(instance="", request_id="") | dict.fromkeys(("error", "message"))
     answers = each_stage.of_type("AWS::ApiGateway::GatewayResponse").values()
     assert len(answers) == len(ANSWERS)
     for answer in answers:
         body = json.loads(answer["ResponseTemplates"]["application/json"].replace("$context.requestId", "id"))
         default = answer["ResponseType"].startswith("DEFAULT_")
         assert set(body) == (set(ours) - {"status"} if default else set(ours))
+        assert body["error"] == body["message"] == body["detail"]  # where other servers' clients look
         if not default:
             assert str(body["status"]) == answer["StatusCode"]
         headers = answer["ResponseParameters"]

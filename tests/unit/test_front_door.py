@@ -175,6 +175,8 @@ def test_a_payload_that_the_cloud_refuses_answers_in_the_standard_shape(client: 
 
     assert answer.status_code == 413
     assert answer.headers["content-type"] == "application/problem+json"
+    told = answer.json()
+    assert told["error"] == told["message"] == told["detail"]  # where other servers' clients look
 
 
 @pytest.mark.parametrize(

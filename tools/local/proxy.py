@@ -60,6 +60,8 @@ def problem(status: int, code: str, title: str, detail: str, *, instance: str) -
         "instance": quote(instance, safe="/:@!$&'()*+,;=~"),
         "code": code,
         "request_id": request_id,
+        "error": detail,  # these two as the gateway's own answers have them (infra/gateway_answers.py)
+        "message": detail,
     }
     headers = {"X-Request-Id": request_id} | ({"Retry-After": "2"} if status in (502, 503) else {})
     return Response(json.dumps(body), status, headers=headers, media_type="application/problem+json")

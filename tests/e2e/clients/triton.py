@@ -85,6 +85,8 @@ def main(order: dict[str, Any]) -> dict[str, Any]:
         "bad_type": failure(lambda: infer("flats", columns(order["swapped"], True))),
         "wrong_key": failure(stranger_infer),
         "stranger_index": failure(client.get_model_repository_index),
+        "too_large": failure(lambda: infer("iris", [matrix(rows[:1] * 400_000, "FP64", True)])),
+        "too_many": failure(lambda: infer("iris", [matrix(rows[:1] * 20_001, "FP64", True)])),
         "stranger": failure(lambda: client.infer("iris", [matrix(rows, "FP64", True)])),
     }
 
