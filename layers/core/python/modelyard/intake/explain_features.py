@@ -55,7 +55,10 @@ def through(steps: Sequence[Any], x: Any, columns: Sequence[str], width: int) ->
     names, sources = list(columns), list(range(len(columns)))
     for step in steps:
         named = output_names(step, names)
-        traced = trace(step, sources, names)
+        try:
+            traced = trace(step, sources, names)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError):  # of another version's making
+            traced = None
         x = step.transform(x)
         found = x.shape[1]
         names = named if named is not None and len(named) == found else _numbered(step, found)

@@ -79,8 +79,8 @@ def _unknown(kind: str) -> NotExplainable:
 
 def _is_linear(estimator: Any) -> bool:
     home = type(estimator).__module__
-    known = home.startswith("sklearn.linear_model.") and hasattr(estimator, "coef_")
-    return known and (hasattr(estimator, "decision_function") or hasattr(estimator, "predict"))
+    shows_all = hasattr(estimator, "coef_") and hasattr(estimator, "intercept_")
+    return home.startswith("sklearn.linear_model.") and shows_all and hasattr(estimator, "predict")
 
 
 def _linear(estimator: Any, coefficients: Any = None) -> Additive:
