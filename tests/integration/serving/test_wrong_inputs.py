@@ -123,6 +123,33 @@ def test_columns_in_another_order_are_right(platform: Platform, asked: tuple[Reg
             assert [list(c) for c in asked_for[-1][0]["columns"]] == columns
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/predict/{}", '{"records": [{"x0": "old", "x0": 0.5, "x1": 1, "x2": 2, "x3": 3}]}'),
+        ("/predict/{}", '{"inputs": "old", "inputs": [[0.5, 1, 2, 3]]}'),
+        ("/v1/models/{}:predict", '{"instances": "old", "instances": [[0.5, 1, 2, 3]]}'),
+        (
+            "/models/{}/invocations",
+            '{"inputs": "old", "inputs": {"x0": [0.5], "x1": [1], "x2": [2], "x3": [3]}}',
+        ),
+        (
+            "/v2/models/{}/infer",
+            '{"inputs": [{"name": "old", "name": "in", "datatype": "FP64", "shape": [1, 4],'
+            ' "data": [0.5, 1, 2, 3]}]}',
+        ),
+    ],
+)
+def test_a_key_that_stands_twice_counts_the_last_time(platform: Platform, path: str, body: str) -> None:
+    registered = platform.add("logistic", name="twice")
+
+    answer = platform.api.post(path.format(registered.id), body=body)
+
+    assert answer.status == 200, answer.text
+    values = answer.json().get("predictions") or answer.json()["outputs"][0]["data"]
+    assert values == registered.trained.estimator.predict([[0.5, 1, 2, 3]]).tolist()
+
+
 _CELLS = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5), st.just("good words")
 )
