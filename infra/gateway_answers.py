@@ -41,8 +41,8 @@ class Answer:
             "instance": "urn:uuid:$context.requestId",
             "code": self.code,
             "request_id": "$context.requestId",
-            # Clients of V2 and V1 read the one, of MLflow and SageMaker the other: a gateway response knows no
-            # path, so every answer carries both.
+            # Clients of V2 and V1 read the one, of MLflow and SageMaker the other: a gateway response knows
+            # no path, so every answer carries both.
             "error": self.detail,
             "message": self.detail,
         }
