@@ -315,6 +315,15 @@ class TestWrongValues:
             told = refused({"inputs": [["2026-01-31"], [text]]}, model)
             assert told == {"/inputs/1/0": "expected a date such as 2026-01-31, got another text"}
 
+    @pytest.mark.parametrize("columns", [1, 2])
+    def test_the_text_that_stands_for_a_missing_one_is_nobodys(self, columns: int) -> None:
+        texts = [Column(f"t{index}", kind="string", nullable=True) for index in range(columns)]
+        row = ["\ufdd0"] * columns
+        told = refused({"inputs": [row]}, signature(*texts))
+        assert set(told.values()) == {"expected text, got a code point that Unicode keeps free of characters"}
+        assert columns_of({"inputs": [[f"{row[0]}!"] * columns]}, signature(*texts))
+        assert columns_of({"inputs": [row]}, signature(*texts, runtime="native")) == [["\ufdd0"]] * columns
+
     def test_large_numbers_are_fine_in_float64(self) -> None:
         assert columns_of({"inputs": [[1e308, -1e308, 2**63]]}) == [[1e308], [-1e308], [2**63]]
         assert columns_of({"inputs": [[1e308, 1e308, 1e308]] * 2})[0] == [

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from modelyard.serving.feeds import MISSING_TEXT
 from modelyard.serving.signature import Column, Signature
 
 _ALLOWED: dict[str, frozenset[type]] = {
@@ -39,12 +40,13 @@ class ColumnRule:
     also from what makes the estimator raise.
     """
 
-    __slots__ = ("_known", "allowed", "column", "dates", "integral", "largest", "nullable")
+    __slots__ = ("_known", "allowed", "column", "dates", "integral", "largest", "nullable", "texts")
 
     def __init__(
         self, column: Column, *, tensor: str | None, rounded: bool, largest: float | None = None
     ) -> None:
         self.column = column
+        self.texts = tensor == "string"  # where one text stands for a missing one
         self.dates = column.kind == "string" and column.dtype.startswith("datetime64")
         self.integral = tensor == "int64" and column.kind == "number"
         if tensor == "float" or rounded:
@@ -57,11 +59,11 @@ class ColumnRule:
         self._known: frozenset[Any] | None = frozenset(column.categories or ()) if closed else None
 
     @property
-    def simple(self) -> tuple[frozenset[type], float | None] | None:
+    def simple(self) -> tuple[frozenset[type], float | None, bool] | None:
         """What the check comes to where it does not depend on the column: equal if checked alike."""
         if self.integral or self.dates or self._known is not None:
             return None
-        return self.allowed, self.largest
+        return self.allowed, self.largest, self.texts
 
     def fits(self, values: Sequence[Any]) -> bool:
         """Whether all of `values` (a list, a tuple or a 1-D array) are fine; quick where they are."""
@@ -72,6 +74,8 @@ class ColumnRule:
         if type(None) in kinds:
             values = [value for value in values if value is not None]
         if self.column.kind == "number" and not self._numbers_fit(values):
+            return False
+        if self.texts and MISSING_TEXT in values:
             return False
         if self.dates and any(_date_problem(value, self.column.dtype) for value in values):
             return False
@@ -96,6 +100,8 @@ class ColumnRule:
             trouble = self._number_problem(value)
             if trouble is not None:
                 return trouble
+        if self.texts and value == MISSING_TEXT:
+            return "expected text, got a code point that Unicode keeps free of characters"
         if self.dates:
             return _date_problem(value, self.column.dtype)
         if self._known is not None and value == value and value not in self._known:
