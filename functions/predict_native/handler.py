@@ -35,6 +35,7 @@ def answer(event: dict[str, Any], context: Any, workers: Workers) -> dict[str, A
         version_id=event.get("version_id"),
         request_id=getattr(context, "aws_request_id", None),
         rows=len(event["columns"][0]) if event.get("columns") else 0,
+        explained="explanations" in result,
         milliseconds=round((time.perf_counter() - start) * 1000, 1),
         error=error.get("kind"),
         detail=error.get("detail"),

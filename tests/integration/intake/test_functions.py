@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import joblib
+import numpy as np
 import pytest
 from modelyard.intake.budget import function_limits
 from modelyard.intake.native import Workers
@@ -114,6 +115,11 @@ def test_native_predictions_end_to_end(uploaded: dict[str, Any], store: Store) -
         assert answer == {"outputs": {"predict": forest().predict(x).tolist()}}
         unknown = request | {"outputs": event("predict_native", "unknown_output")["outputs"]}
         assert module.answer(unknown, None, workers)["error"]["kind"] == "model_error"
+        wish = event("predict_native", "explain")["explain"]
+        explained = module.answer(request | {"explain": wish}, None, workers)
+        assert explained["outputs"] == answer["outputs"]
+        sums = [told["sum"] for told in explained["explanations"]]
+        np.testing.assert_allclose(sums, forest().predict_proba(x), atol=1e-9)
         module.MOST_ANSWER_BYTES = 10
         assert module.answer(request, None, workers)["error"]["kind"] == "too_large"
         wrong = request | {"version_id": "ver_other", "artifact_sha256": "0" * 64}
