@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 import json
+from hashlib import blake2b
 
 import numpy as np
-from modelyard.serving.answers import complete, digest, render
+import pytest
+from modelyard.serving.answers import complete, digest, opened, render, sealed
 from modelyard.serving.decoding import Batch
 from modelyard.serving.runtime import OnnxRuntime
 from modelyard.serving.signature import Signature
@@ -30,6 +32,24 @@ def test_everything_that_matters_changes_the_key() -> None:
     ]
     assert all(a != b for a, b in itertools.combinations(keys, 2))
     assert digest(b"ver_1:aa:", ("predict",), iter([b"x"])) == keys[0]
+
+
+def test_answers_with_a_stamp_have_other_keys_than_those_of_releases_that_know_none():
+    """While a release is being deployed both ask for answers; the earlier one would show the stamp."""
+    earlier = blake2b(b"ver_1:aa:", digest_size=20)
+    earlier.update(b"predict" + b"\n1\n" + b"x")
+    assert digest(b"ver_1:aa:", ("predict",), [b"x"]) != earlier.hexdigest()
+
+
+@pytest.mark.parametrize(
+    "stored", [b"", b"12", b"65000000", b"65000000nonsense", b'{"predictions":[1]}', b'ffffffff"a"', b"null"]
+)
+def test_what_is_no_stamped_answer_is_not_opened(stored: bytes):
+    assert opened(stored, 0x65000000) is None
+
+
+def test_a_stamped_answer_is_opened_with_its_age():
+    assert opened(sealed(b'{"predictions":[1]}', 1000.5), 1007.2) == (b'{"predictions":[1]}', 7)
 
 
 def test_inputs_that_mean_the_same_have_the_same_canonical_form() -> None:

@@ -17,6 +17,7 @@ from modelyard.serving.signature import Signature
 LARGEST = 256 << 10  # bytes; larger answers cost more to keep than to compute
 
 _STAMP = 8  # hexadecimal digits: seconds since the epoch
+_FORM = b"stamped"  # of what is cached: releases that know another one must not find it, nor this one theirs
 
 WIRE_NAMES = {"predict": "predictions", "predict_proba": "probabilities"}
 
@@ -32,7 +33,7 @@ class Cache(Protocol):
 
 def digest(seed: bytes, outputs: Sequence[str], canonical: Iterable[bytes]) -> str:
     """The name of an answer within its user's keys."""
-    state = blake2b(seed, digest_size=20)
+    state = blake2b(seed, digest_size=20, person=_FORM)
     state.update("\n".join(outputs).encode())
     for part in canonical:
         # Lengths between the parts: no two sequences of parts run together to the same bytes.
@@ -48,6 +49,8 @@ def sealed(core: bytes, now: float) -> bytes:
 
 def opened(stored: bytes, now: float) -> tuple[bytes, int] | None:
     """A cached answer and its age in seconds; None for what `sealed` did not make."""
+    if stored[_STAMP : _STAMP + 1] != b"{":
+        return None
     try:
         made = int(stored[:_STAMP], 16)
     except ValueError:
