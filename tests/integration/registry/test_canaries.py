@@ -286,6 +286,16 @@ def test_records_of_another_user_say_nothing(split, arrive, traffic, stranger):
     assert [each["requests"] for each in traffic()["observed"]] == [0, 0]
 
 
+@pytest.mark.parametrize("label", [None, "", "latest", "v2\n", "v99999999999999"])
+def test_a_record_of_no_version_neither_hides_the_others_nor_breaks_the_guard(split, arrive, traffic, label):
+    split(v1=90, v2=10)
+    arrive(label, 1, **OK)
+    arrive("v2", 10, **BROKEN)
+    assert [(seen["version"], seen["requests"]) for seen in traffic()["observed"]] == [("v1", 0), ("v2", 10)]
+    arrive("v2", 10, **BROKEN)
+    assert traffic()["weights"] == {}
+
+
 def test_the_sweep_withdraws_what_was_missed(services, split, arrive, traffic):
     split(v1=90, v2=10)
     watch, services.trials = services.trials, Trials(services.database, ())

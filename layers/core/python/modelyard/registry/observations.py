@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from modelyard.db.tables import Prediction
 from modelyard.registry.guard import Observed
+from modelyard.registry.names import version_number
 
 REFUSALS = ("invalid_input", "invalid_parameter")
 """Requests that do not fit the version that was asked: its columns, its outputs."""
@@ -70,6 +71,7 @@ class Observations:
         )
         found = {}
         for label, *numbers in self._session.execute(statement):
-            number = int(label.removeprefix("v"))
-            found[number] = Observed(number, *numbers)
+            number = version_number(label or "")
+            if number is not None:  # lines of a log say what they like
+                found[number] = Observed(number, *numbers)
         return found
