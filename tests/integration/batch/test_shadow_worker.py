@@ -342,6 +342,37 @@ def test_junk_in_the_list_is_passed_over(world, redis_client):
     assert here.rows().keys() == {prediction}
 
 
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (0, 7),
+        (0, "prd_" + "a" * 40),
+        (0, "prd_\0"),
+        (0, "prd_01m89grjfbgggxqp53qgefyb1w\n"),
+        (1, "yesterday"),
+        (1, 1e300),
+        (2, [1]),
+        (2, 2**40),
+        (3, [[1.0], 2]),
+        (4, 10**12),
+        (4, -1),
+        (4, "1"),
+        (5, 7),
+        (5, [["predict"]]),
+        (7, "quick"),
+    ],
+)
+def test_an_entry_that_says_nonsense_costs_its_neighbours_nothing(world, redis_client, place, value):
+    here = world(logistic(), forest())
+    here.answered(ROWS[:1])
+    entry = orjson.loads(redis_client.lpop(here.key))
+    entry[place] = value
+    redis_client.rpush(here.key, orjson.dumps(entry))
+    wanted = here.answered(ROWS[:2])
+    assert here.run() == []
+    assert list(here.rows()) == [wanted]
+
+
 def test_an_answer_of_a_version_that_is_gone_is_passed_over(world, services):
     here = world(logistic(), forest(), logistic())
     here.answered(ROWS[:1], number=3)

@@ -9,7 +9,7 @@ import time
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford base32: no i, l, o, u
 _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]  # ten bits at a time
 _SHIFTS = range(120, -1, -10)
-_ID = re.compile(r"^[a-z]{3}_[0-7][0-9a-hjkmnp-tv-z]{25}$")
+_ID = re.compile(r"^[a-z]{3}_[0-7][0-9a-hjkmnp-tv-z]{25}\Z")
 
 
 def new_id(prefix: str) -> str:

@@ -9,17 +9,20 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import NoneType
 from typing import Any
 from zlib import crc32
 
 import orjson
 
+from modelyard.kit.ids import is_id
 from modelyard.serving.decoding import Batch
 from modelyard.serving.route import Route
 
 LARGEST_ENTRY = 32 << 10  # bytes; larger requests are not mirrored
 MOST_ENTRIES = 500  # the newest
 KEEP_SECONDS = 900  # after the last one
+_END_OF_TIME = 2.5e11  # seconds since the epoch: what a `datetime` holds
 
 Command = tuple[Any, ...]
 
@@ -94,9 +97,29 @@ def read(entry: bytes) -> Mirrored | None:
     try:
         prediction_id, at, number, columns, rows, outputs, answer, milliseconds = orjson.loads(entry)
         found = Mirrored(prediction_id, at, number, columns, rows, tuple(outputs), answer, milliseconds)
-        return found if isinstance(answer, dict) and isinstance(columns, list) else None
+        return found if _sound(found) else None
     except (ValueError, TypeError):
         return None
+
+
+def _sound(found: Mirrored) -> bool:
+    """Whether every member is what its row in PostgreSQL and the comparison take it for: entries are written
+    together, so one that is not would take its neighbours with it.
+    """
+    return (
+        type(found.prediction_id) is str
+        and is_id(found.prediction_id, "prd")
+        and type(found.at) is float
+        and 0 <= found.at < _END_OF_TIME
+        and type(found.number) is int
+        and 0 < found.number < 2**31
+        and type(found.rows) is int
+        and bool(found.columns)
+        and all(type(column) is list and len(column) == found.rows for column in found.columns)
+        and all(type(output) is str for output in found.outputs)
+        and type(found.answer) is dict
+        and type(found.milliseconds) in (float, NoneType)
+    )
 
 
 def _plain(column: Any) -> Any:
