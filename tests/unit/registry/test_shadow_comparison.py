@@ -162,6 +162,25 @@ def test_what_is_not_one_per_row_is_compared_as_a_whole():
     assert numbers([1.0, 2.0], [1.0, 2.0, 3.0]).differing == 2
 
 
+def test_what_is_not_one_per_row_is_looked_at_once_however_many_rows_there_are():
+    """Probabilities of several targets: else a request of 32 KiB holds its worker for many seconds."""
+
+    class Counted(list):
+        walks = 0
+
+        def __iter__(self):
+            Counted.walks += 1
+            return super().__iter__()
+
+    rows = 1000
+    ours = [Counted([[0.5, 0.5]] * rows), [[0.5, 0.5]] * rows]
+    theirs = [[[0.5, 0.25]] * rows, [[0.5, 0.5]] * rows]
+    sides = [side(probabilities=values) for values in (ours, theirs)]
+    found = compare(*sides, ["predict_proba"], rows, tolerance=1e-6)
+    assert (found.differing, found.measured, found.largest, found.total) == (rows, rows, 0.25, 250.0)
+    assert Counted.walks <= 2
+
+
 def test_pairs_are_few_and_short():
     many = [f"{number}" * 200 for number in range(10, 10 + MOST_PAIRS + 5)]
     found = labels(many, ["b"] * len(many))

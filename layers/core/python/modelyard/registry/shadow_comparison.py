@@ -64,11 +64,14 @@ def compare(
     pairs: Counter[bytes] = Counter()
     for output in outputs:
         labels = answered.labels(output) or shadow.labels(output)
-        for row, (ours, theirs) in enumerate(_paired(answered, shadow, output, rows)):
-            same, distance = _difference(ours, theirs, 0.0 if labels else tolerance)
+        paired = _paired(answered, shadow, output, rows)
+        for row, (ours, theirs) in enumerate(paired):
+            if row == 0 or paired[row] is not paired[row - 1]:  # a whole answer is looked at once
+                same, distance = _difference(ours, theirs, 0.0 if labels else tolerance)
+                pair = orjson.dumps([_short(ours), _short(theirs)]) if labels and not same else None
             differs[row] |= not same
-            if labels and not same:
-                pairs[orjson.dumps([_short(ours), _short(theirs)])] += 1
+            if pair is not None:
+                pairs[pair] += 1
             if not labels:
                 distances[row] = _farther(distances[row], distance)
     found.differing = sum(differs)
