@@ -8,7 +8,17 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from modelyard.serving.mirror import KEEP_SECONDS, LARGEST_ENTRY, MOST_ENTRIES, Mirrored, mirror_key, read
+from modelyard.serving.decoding import Batch
+from modelyard.serving.mirror import (
+    KEEP_SECONDS,
+    LARGEST_ENTRY,
+    MOST_ENTRIES,
+    Mirrored,
+    commands,
+    mirror_key,
+    read,
+)
+from modelyard.serving.route import Route
 
 from tests.integration.serving.conftest import Platform
 from tests.support.serving import Registered
@@ -195,6 +205,24 @@ def test_a_large_request_is_not_mirrored(platform: Platform, mirrored: Any) -> N
     rows = [[n + 0.123456789, 1, 2, 3] for n in range(LARGEST_ENTRY // 16)]
     assert platform.api.post(registered.path, json={"inputs": rows}).status == 200
     assert mirrored(registered) == []
+
+
+@pytest.mark.parametrize(("rows", "core"), [(LARGEST_ENTRY, b"{}"), (1, b" " * LARGEST_ENTRY + b"{}")])
+def test_what_is_too_large_is_not_even_written_as_json(rows: int, core: bytes) -> None:
+    """A body of 6 MB would cost its caller ten milliseconds, for nothing."""
+
+    written = []
+
+    class Column:
+        def tolist(self) -> list[float]:
+            written.append(self)
+            return [0.0] * rows
+
+    columns: list[Any] = [Column()]
+    options: dict[str, Any] = {"number": 1, "outputs": ("predict",), "seconds": None}
+    route = Route("mdl_1", "usr_1", "any")
+    made = commands(route, prediction_id="prd_1", batch=Batch(columns, rows), core=core, **options)
+    assert (made, written) == ([], [])
 
 
 def test_a_shadow_costs_no_round_trip(platform: Platform) -> None:

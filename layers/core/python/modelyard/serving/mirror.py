@@ -66,6 +66,10 @@ def commands(
     seconds: float | None,
 ) -> list[Command]:
     """What puts the request on the model's list; nothing where it is too large, or cannot be JSON."""
+    # The least that it can come to, two bytes for a value and its comma: writing megabytes down to find them
+    # too many would be time that the caller waits for.
+    if len(core) + 2 * batch.rows * len(batch.columns) > LARGEST_ENTRY:
+        return []
     try:
         entry = orjson.dumps(
             [
