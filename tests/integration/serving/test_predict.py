@@ -372,6 +372,13 @@ class TestValid:
             ("v1", False, False),
         ]
 
+    def test_an_explained_request_says_nothing_about_a_canary(self, platform: Platform, records: Any) -> None:
+        """It takes as long as the estimator needs to explain, which its predictions do not."""
+        registered = platform.add("logistic")
+        for query in ("?explain=true", "?explain=false"):
+            platform.api.post(registered.path + query, json={"inputs": [ROW]})
+        assert [parse(json.dumps(line)).routed for line in records()] == [False, True]
+
     def test_no_input_value_is_logged(self, platform: Platform, records: Any) -> None:
         registered = platform.add("mixed")
         platform.api.post(registered.path, json={"inputs": [[1, 2, "do-not-log-me"]]})

@@ -40,7 +40,8 @@ class PredictionRecord:
 
     `at` is seconds since the epoch, `duration_ms` the time in the function, `service` the function's name.
     `error` is a problem code (`model_error`, …), never a message; no field holds an input value. `cold`: the
-    model was loaded for this request. `routed`: it asked for neither version nor alias, so the route decided.
+    model was loaded for this request. `routed`: it asked for neither version nor alias, so the route
+    decided, and for no explanation.
     """
 
     prediction_id: str

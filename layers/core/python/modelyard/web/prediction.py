@@ -78,7 +78,7 @@ def log_prediction(request: LeanRequest, status: int, code: str | None) -> None:
         request_id=request.request_id,
         endpoint=request.endpoint,
         cold=ask.cold,
-        routed=ask.version is None and ask.alias is None,
+        routed=ask.version is None and ask.alias is None and not ask.explain,
     )
     write_line(record.line())
 
