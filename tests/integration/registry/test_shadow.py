@@ -336,6 +336,17 @@ def test_a_report_counts_the_newest_requests(model, user, database, seen):
     assert Report.of(2, report(2), since=set_at, pending=0).since == newest
 
 
+def test_pairs_are_those_of_the_newest_requests_that_have_some(model, user, database, seen):
+    """Many requests with many pairs each would take longer than PostgreSQL is given for one statement."""
+    seen(count=2, differing=1, pairs=[["a", "b", 1]])
+    seen(count=3, differing=1, pairs=[["a", "c", 1]])
+    seen(count=4)
+    with database.transaction() as session:
+        repository = ShadowRepository(session, user.id, most_paired=4)
+        report = repository.report(model[8:], 2)
+    assert (report.differing, report.pairs) == (5, [("a", "c", 3), ("a", "b", 1)])
+
+
 def test_labels_of_any_kind_make_pairs(mine, model, shade, seen):
     shade()
     seen(differing=3, pairs=[[1, 2, 1], [True, False, 1], [["a", 1], ["b", 1], 1]])

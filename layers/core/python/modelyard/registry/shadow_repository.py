@@ -15,14 +15,15 @@ from modelyard.db.tables import ShadowPrediction
 
 MOST_PAIRS = 20
 MOST_REQUESTS = 200_000  # in a report: the newest; adding them up takes half a second
+MOST_PAIRED = 20_000  # requests whose pairs are added up, the newest again: each has up to 50, in 8 KiB
 
 
 @dataclass(slots=True)
 class ShadowReport:
     """`requests` and `rows` count what could be compared; failures are by problem code, most frequent first.
 
-    `pairs` are (answered, shadow, rows) of labels that differ; `mean` and `largest` are differences of
-    numbers; `answered_ms` and `shadow_ms` the medians of the models' own times, in milliseconds. Where there
+    `pairs` are (answered, shadow, rows) of labels that differ, in the newest requests with such;
+    `mean` and `largest` are differences of numbers; `answered_ms` and `shadow_ms` the medians of the models' own times, in milliseconds. Where there
     are older requests, beyond the most that a report counts, it is not `complete`.
     """
 
@@ -42,8 +43,16 @@ class ShadowReport:
 class ShadowRepository:
     """What the shadows of `user_id`'s models answered; what belongs to others does not exist."""
 
-    def __init__(self, session: Session, user_id: str, *, most_requests: int = MOST_REQUESTS) -> None:
+    def __init__(
+        self,
+        session: Session,
+        user_id: str,
+        *,
+        most_requests: int = MOST_REQUESTS,
+        most_paired: int = MOST_PAIRED,
+    ) -> None:
         self._session = session
+        self._most_paired = most_paired
         self.user_id = user_id
         self._most_requests = most_requests
 
@@ -126,13 +135,19 @@ class ShadowRepository:
         return [(name, number) for name, number in found if name is not None]
 
     def _pairs(self, where: Sequence[ColumnElement[bool]]) -> list[tuple[Any, Any, int]]:
-        element = func.jsonb_array_elements(ShadowPrediction.pairs).table_valued(column("value", JSONB))
+        newest = (
+            select(ShadowPrediction.pairs)
+            .where(*where, ShadowPrediction.pairs.is_not(None))
+            .order_by(ShadowPrediction.prediction_id.desc())
+            .limit(self._most_paired)
+            .subquery()
+        )
+        element = func.jsonb_array_elements(newest.c.pairs).table_valued(column("value", JSONB))
         pair = element.c.value
         each = (
             select(pair[0].label("answered"), pair[1].label("shadow"), pair[2].as_integer().label("rows"))
-            .select_from(ShadowPrediction)
+            .select_from(newest)
             .join(element, true())
-            .where(*where, ShadowPrediction.pairs.is_not(None))
             .subquery()
         )
         answered, shadow, rows = each.c.answered, each.c.shadow, func.sum(each.c.rows)
