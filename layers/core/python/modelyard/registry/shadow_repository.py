@@ -22,9 +22,10 @@ MOST_PAIRED = 20_000  # requests whose pairs are added up, the newest again: eac
 class ShadowReport:
     """`requests` and `rows` count what could be compared; failures are by problem code, most frequent first.
 
-    `pairs` are (answered, shadow, rows) of labels that differ, in the newest requests with such;
-    `mean` and `largest` are differences of numbers; `answered_ms` and `shadow_ms` the medians of the models' own times, in milliseconds. Where there
-    are older requests, beyond the most that a report counts, it is not `complete`.
+    `pairs` are (answered, shadow, rows) of labels that differ, in the newest requests with such; `mean` and
+    `largest` are differences of numbers; `answered_ms` and `shadow_ms` the medians of the models' own times,
+    in milliseconds. Where there are older requests, beyond the most that a report counts, it is not
+    `complete`.
     """
 
     requests: int = 0
