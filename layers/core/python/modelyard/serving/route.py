@@ -113,7 +113,10 @@ class Route:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Route:
-        """The inverse of `to_json`; unknown keys (written by a newer version) are ignored."""
+        """The inverse of `to_json`; unknown keys (written by a newer version) are ignored. Raises `KeyError`,
+        `TypeError`, `ValueError` or `AttributeError` for what is no route.
+        """
+        shadow = data.get("shadow")
         versions = {}
         for number, version in data["versions"].items():
             versions[int(number)] = VersionRoute(**{k: v for k, v in version.items() if k in _VERSION_FIELDS})
@@ -126,9 +129,9 @@ class Route:
             archived=tuple(data.get("archived", ())),
             aliases=data.get("aliases", {}),
             traffic={int(number): share for number, share in data.get("traffic", {}).items()},
-            shadow=data.get("shadow"),
-            shadow_percent=data.get("shadow_percent", 100),
-            answer_seconds=data.get("answer_seconds", ANSWER_SECONDS),
+            shadow=None if shadow is None else int(shadow),
+            shadow_percent=int(data.get("shadow_percent", 100)),
+            answer_seconds=int(data.get("answer_seconds", ANSWER_SECONDS)),
         )
 
 
