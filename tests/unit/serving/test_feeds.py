@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from modelyard.serving.feeds import MISSING_TEXT, build_feeds
-from modelyard.serving.signature import Column, OnnxGraph, OnnxInput, Signature
+from modelyard.serving.feeds import build_feeds
+from modelyard.serving.signature import MISSING_TEXT, Column, OnnxGraph, OnnxInput, Signature
 
 
 def signature(*inputs: OnnxInput, width: int = 4) -> Signature:

@@ -14,7 +14,7 @@ import numpy as np
 
 from modelyard.intake.ensembles import NotExpressible
 from modelyard.intake.nodes import Converter, Graph, or_else
-from modelyard.serving.feeds import MISSING_TEXT
+from modelyard.serving.signature import MISSING_TEXT
 
 _ML = "ai.onnx.ml"
 

@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from modelyard.serving.signature import MISSING_TEXT
+
 if TYPE_CHECKING:
     from modelyard.serving.signature import OnnxInput, Signature
 
 Columns = Sequence[Sequence[Any]]
 """A batch, column-major, in the order of `Signature.columns`: lists, tuples or 1-D arrays; None = missing."""
-
-MISSING_TEXT = "\ufdd0"
-"""A missing string in a tensor: a code point that Unicode keeps free of characters, so no text equals it
-(`rules` refuses it)."""
 
 _DTYPES: dict[str, type] = {
     "float": np.float32,

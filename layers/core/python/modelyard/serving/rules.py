@@ -6,8 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from modelyard.serving.feeds import MISSING_TEXT
-from modelyard.serving.signature import Column, Signature
+from modelyard.serving.signature import MISSING_TEXT, Column, Signature
 
 _ALLOWED: dict[str, frozenset[type]] = {
     "number": frozenset({int, float}),

@@ -13,6 +13,10 @@ Task = Literal["classifier", "regressor", "clusterer", "outlier_detector", "tran
 Kind = Literal["number", "string", "boolean"]
 Layout = Literal["matrix", "frame", "text", "records"]
 """How the estimator wants a batch: a 2-D array, a DataFrame, a list of texts, or a list of dicts."""
+MISSING_TEXT = "\ufdd0"
+"""A missing string in a tensor: a code point that Unicode keeps free of characters, so no text equals it
+(`rules` refuses it)."""
+
 OnnxType = Literal["float", "double", "int64", "string", "bool"]
 
 
