@@ -370,6 +370,13 @@ class ShadowPrediction(Base):
     shadow_answer: Mapped[dict[str, Any] | None] = mapped_column(Shares)
     __table_args__ = (
         Index("ix_shadow_predictions_model_id", "model_id", "shadow_number", "prediction_id"),
+        Index(
+            "ix_shadow_predictions_differing",
+            "model_id",
+            "shadow_number",
+            "prediction_id",
+            postgresql_where=text("differing > 0"),
+        ),
         Index("ix_shadow_predictions_at", "at"),
     )
 

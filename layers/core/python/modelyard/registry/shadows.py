@@ -6,7 +6,7 @@ This is the setting. What a shadow answered stands in `registry.shadow_repositor
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -31,7 +31,10 @@ class Shadow:
 
     @classmethod
     def of(cls, model: Model) -> Shadow | None:
-        return None if model.shadow is None else cls(**model.shadow)
+        """None without one. What a later release writes beside these is left alone."""
+        if model.shadow is None:
+            return None
+        return cls(**{field.name: model.shadow[field.name] for field in fields(cls)})
 
     @property
     def began(self) -> datetime:

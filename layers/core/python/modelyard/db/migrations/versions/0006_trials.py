@@ -59,6 +59,12 @@ def upgrade() -> None:
     op.create_index(
         "ix_shadow_predictions_model_id", "shadow_predictions", ["model_id", "shadow_number", "prediction_id"]
     )
+    op.create_index(
+        "ix_shadow_predictions_differing",
+        "shadow_predictions",
+        ["model_id", "shadow_number", "prediction_id"],
+        postgresql_where=sa.text("differing > 0"),
+    )
     op.create_index("ix_shadow_predictions_at", "shadow_predictions", ["at"])
 
 
