@@ -125,7 +125,8 @@ def test_a_canary_at_10_percent_gets_10_percent(model: Model):
     def patient(*asked):
         """Asks again where the gateway gave up: starting environments on two busy cores takes its time."""
         answer = model.ask(*asked)
-        while answer.status_code == 504 and len(late) < CALLS // 100:
+        # Only the gateway's own: an answer of a version names it, and a version that times out is a failure.
+        while answer.status_code == 504 and "x-model-version" not in answer.headers and len(late) < 50:
             late.append(1)
             answer = model.ask(*asked)
         return answer
@@ -158,7 +159,7 @@ def test_a_canary_at_10_percent_gets_10_percent(model: Model):
     )
     for each in shown["observed"]:  # each call once; of those asked again the first may be there as well
         assert 0 <= each["requests"] - found[each["version"]] <= len(late)
-    assert sum(each["failures"] for each in shown["observed"]) <= len(late)
+    assert [each["failures"] for each in shown["observed"]] == [0, 0]
 
 
 def test_a_failing_canary_is_withdrawn_by_itself_a_healthy_one_stays_and_the_history_says_why(model: Model):
