@@ -135,3 +135,16 @@ def test_records_are_written_again_after_an_outage(cloud: Cloud, iris_model: Ser
     while (count := cloud.rows("select count(*) from predictions where id = %s", prediction)[0][0]) != 1:
         assert time.monotonic() < deadline, f"{count} rows"
         time.sleep(0.5)
+
+
+def test_predictions_during_an_outage_are_recorded_after_it(cloud: Cloud, iris_model: Served):
+    cloud.postgres.stop()
+    answers = [iris_model.owner.predict(iris_model.model_id, _row(8 + number)) for number in range(5)]
+    cloud.postgres.start()
+
+    asked = [expect(answer, 200)["prediction_id"] for answer in answers]
+    deadline = time.monotonic() + RECOVERS_WITHIN
+    statement = "select count(*) from predictions where id = any(%s)"
+    while (count := cloud.rows(statement, asked)[0][0]) != len(asked):
+        assert time.monotonic() < deadline, f"{count} of {len(asked)} rows"
+        time.sleep(0.5)

@@ -16,6 +16,7 @@ import urllib.request
 from pathlib import Path
 from typing import Self
 
+from tools.local import log_deliveries
 from tools.local.processes import descendants
 from tools.local.services import Process, Service, ServiceFailed, free_port, wait_until
 from tools.node import search_path
@@ -74,7 +75,8 @@ class Emulator(Service):
         for place in ("state", "s3", "home", "scratch"):
             (self.folder / place).mkdir(parents=True, exist_ok=True)
         self.process = Process(
-            [str(interpreter), "-m", "ministack"],
+            # -P: the file's own folder is not on the path of the emulator and of every function.
+            [str(interpreter), "-P", str(Path(log_deliveries.__file__).resolve())],
             log=self.log,
             env=self._own_environment(),
             cwd=self.folder,
