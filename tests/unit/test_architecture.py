@@ -115,6 +115,27 @@ def test_arrows_run_downwards_only():
     assert upwards == []
 
 
+def test_rooms_of_the_registry_stand_upon_it():
+    """`shadow` upon `trials` upon what every version needs."""
+    floors = ("shadow", "trials")
+    heights = {
+        _name(file): floors.index(room) if (room := file.parent.name) in floors else len(floors)
+        for file in _modules()
+        if _domain(file) == "registry"
+    }
+
+    upwards = [
+        f"{file.relative_to(ROOT)}:{line} imports {name}"
+        for file in _modules()
+        if _domain(file) == "registry"
+        for line, name in _imports(file)
+        if heights.get(name, len(floors)) < heights[_name(file)]
+    ]
+
+    assert set(heights.values()) == {0, 1, 2}
+    assert upwards == []
+
+
 def test_modules_import_one_another_in_no_circle():
     """Neither at import time nor later: an import that a function defers may hide a circle too."""
     modules = {_name(file): file for file in _modules()}

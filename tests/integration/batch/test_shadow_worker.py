@@ -15,10 +15,10 @@ from modelyard.db.engine import Database
 from modelyard.db.tables import Model, ModelVersion, ShadowPrediction
 from modelyard.kit.ids import new_id
 from modelyard.registry.repository import ModelRepository
-from modelyard.registry.shadow_calls import PAUSE_SECONDS, ShadowCalls, call_key
-from modelyard.registry.shadow_repository import ShadowRepository
-from modelyard.registry.shadow_worker import LARGEST_ANSWER, ShadowWorker, lock_key
-from modelyard.registry.trials import Trial, Trials
+from modelyard.registry.shadow.calls import PAUSE_SECONDS, ShadowCalls, call_key
+from modelyard.registry.shadow.repository import ShadowRepository
+from modelyard.registry.shadow.worker import LARGEST_ANSWER, ShadowWorker, lock_key
+from modelyard.registry.trials.watch import Trial, Trials
 from modelyard.serving.answers import render
 from modelyard.serving.decoding import Batch
 from modelyard.serving.mirror import commands, mirror_key

@@ -8,9 +8,9 @@ from datetime import timedelta
 import pytest
 from modelyard.db.tables import AuditEntry, Model
 from modelyard.kit.clock import utc_now
-from modelyard.registry.canaries import Canaries
 from modelyard.registry.routes import RouteBook
-from modelyard.registry.trials import Trial, Trials
+from modelyard.registry.trials.canaries import Canaries
+from modelyard.registry.trials.watch import Trial, Trials
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry

@@ -10,9 +10,9 @@ from modelyard.kit.clock import utc_now
 from modelyard.kit.ids import new_id
 from modelyard.registry.purge import RegistrySweep
 from modelyard.registry.routes import RouteBook
-from modelyard.registry.shadow_repository import ShadowRepository
-from modelyard.registry.shadow_schemas import Report
-from modelyard.registry.shadow_sweep import KEPT, ShadowSweep
+from modelyard.registry.shadow.repository import ShadowRepository
+from modelyard.registry.shadow.schemas import Report
+from modelyard.registry.shadow.sweep import KEPT, ShadowSweep
 from modelyard.serving.mirror import mirror_key
 from modelyard.serving.route import Route, route_key
 from sqlalchemy import func, select, text

@@ -9,7 +9,7 @@ from modelyard.db.engine import Database
 from modelyard.db.tables import Model
 from modelyard.kit.errors import Unavailable
 from modelyard.kit.ids import new_id
-from modelyard.registry.trials import Trial, Trials
+from modelyard.registry.trials.watch import Trial, Trials
 from sqlalchemy import create_engine, text
 
 from functions.record_predictions.handler import handle as record

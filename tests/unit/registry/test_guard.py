@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 from modelyard.kit import errors as kit_errors
 from modelyard.kit.errors import Problem
 from modelyard.registry.guard import Guard, Observed, judge, wilson
-from modelyard.registry.observations import FAULTS
+from modelyard.registry.trials.observations import FAULTS
 from modelyard.serving import errors as serving_errors
 
 GUARD = Guard()

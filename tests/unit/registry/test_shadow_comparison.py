@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
-from modelyard.registry.shadow_comparison import LONGEST_LABEL, MOST_PAIRS, Comparison, Side, compare
+from modelyard.registry.shadow.comparison import LONGEST_LABEL, MOST_PAIRS, Comparison, Side, compare
 from modelyard.serving.signature import Column, Signature
 
 

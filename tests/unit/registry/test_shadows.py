@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from modelyard.db.tables import Model
-from modelyard.registry.shadows import Shadow
+from modelyard.registry.shadow.settings import Shadow
 
 SETTING = {"number": 2, "percent": 50, "tolerance": 1e-6, "since": "2026-11-25T12:00:00+00:00"}
 

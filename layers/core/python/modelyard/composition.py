@@ -39,15 +39,15 @@ if TYPE_CHECKING:
     from modelyard.kit.redis import RedisCommands
     from modelyard.kit.resp import Connection
     from modelyard.registry.artifacts import ArtifactStore
-    from modelyard.registry.canaries import Canaries
     from modelyard.registry.purge import RegistrySweep
     from modelyard.registry.registration import Registration
     from modelyard.registry.routes import RouteBook
-    from modelyard.registry.shadow_calls import ShadowCalls
-    from modelyard.registry.shadow_sweep import ShadowSweep
-    from modelyard.registry.shadow_worker import ShadowWorker
+    from modelyard.registry.shadow.calls import ShadowCalls
+    from modelyard.registry.shadow.sweep import ShadowSweep
+    from modelyard.registry.shadow.worker import ShadowWorker
     from modelyard.registry.sweep import UploadSweep
-    from modelyard.registry.trials import Trials
+    from modelyard.registry.trials.canaries import Canaries
+    from modelyard.registry.trials.watch import Trials
     from modelyard.registry.uploads import Uploads
     from modelyard.serving.engine import Engine
     from modelyard.serving.models import ModelCache
@@ -337,14 +337,14 @@ class Composition:
     @cached_property
     def trials(self) -> Trials:
         """What is done for models on trial when records of theirs arrive, and again by the sweep."""
-        from modelyard.registry.trials import Trials
+        from modelyard.registry.trials.watch import Trials
 
         return Trials(self.database, steps=(self.canaries.look, self.shadow_calls))
 
     @cached_property
     def canaries(self) -> Canaries:
         from modelyard.accounts.audit import Audit, Origin
-        from modelyard.registry.canaries import Canaries, Withdrawal
+        from modelyard.registry.trials.canaries import Canaries, Withdrawal
 
         def note(unit: Session, done: Withdrawal) -> None:
             audit, version = Audit(unit, Origin()), f"v{done.number}"
@@ -361,13 +361,13 @@ class Composition:
 
     @cached_property
     def shadow_calls(self) -> ShadowCalls:
-        from modelyard.registry.shadow_calls import ShadowCalls
+        from modelyard.registry.shadow.calls import ShadowCalls
 
         return ShadowCalls(self.scanning_redis, lambda: self.sqs, self.queue_url)
 
     @cached_property
     def shadow_worker(self) -> ShadowWorker:
-        from modelyard.registry.shadow_worker import ShadowWorker
+        from modelyard.registry.shadow.worker import ShadowWorker
 
         return ShadowWorker(
             database=self.database,
@@ -379,7 +379,7 @@ class Composition:
 
     @cached_property
     def shadow_sweep(self) -> ShadowSweep:
-        from modelyard.registry.shadow_sweep import ShadowSweep
+        from modelyard.registry.shadow.sweep import ShadowSweep
 
         return ShadowSweep(self.database)
 

@@ -14,9 +14,9 @@ from modelyard.composition import Composition
 from modelyard.kit.paging import DEFAULT_LIMIT, MAX_LIMIT
 from modelyard.registry.promotion import Promotions
 from modelyard.registry.repository import ModelRepository
-from modelyard.registry.shadow_reports import ShadowReports
-from modelyard.registry.shadow_repository import ShadowRepository
-from modelyard.registry.shadow_schemas import (
+from modelyard.registry.shadow.reports import ShadowReports
+from modelyard.registry.shadow.repository import ShadowRepository
+from modelyard.registry.shadow.schemas import (
     Compared,
     ComparedPage,
     ShadowSetting,
@@ -24,7 +24,7 @@ from modelyard.registry.shadow_schemas import (
     ShadowWanted,
     Version,
 )
-from modelyard.registry.shadows import Shadows
+from modelyard.registry.shadow.settings import Shadows
 from modelyard.serving.mirror import mirror_key
 from modelyard.web.conditional import check_match, tagged, tagged_by
 from modelyard.web.dependencies import AfterCommitDep, ReadModels, ServicesDep, SessionDep, WriteModels

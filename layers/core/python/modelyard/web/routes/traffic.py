@@ -11,13 +11,13 @@ from sqlalchemy.orm import Session
 from modelyard.db import tables
 from modelyard.kit.clock import utc_now
 from modelyard.registry import guard as guards
-from modelyard.registry.canaries import WINDOWS
 from modelyard.registry.changes import Reason
 from modelyard.registry.guard import Observed
-from modelyard.registry.observations import Observations
 from modelyard.registry.promotion import Promotions
 from modelyard.registry.repository import ModelRepository
 from modelyard.registry.schemas import Moment
+from modelyard.registry.trials.canaries import WINDOWS
+from modelyard.registry.trials.observations import Observations
 from modelyard.web.conditional import check_match, tagged_by
 from modelyard.web.dependencies import AfterCommitDep, ReadModels, ServicesDep, SessionDep, WriteModels
 from modelyard.web.routes.aliases import by_caller

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from modelyard.registry.trials import Trial
+from modelyard.registry.trials.watch import Trial
 from modelyard.serving.mirror import mirror_key
 
 PAUSE_SECONDS = 3

@@ -17,11 +17,11 @@ from modelyard.db.engine import Database
 from modelyard.db.tables import Model
 from modelyard.kit.clock import Clock, utc_now
 from modelyard.registry.guard import Guard, Observed, judge
-from modelyard.registry.observations import Observations
 from modelyard.registry.promotion import By, Promotions
 from modelyard.registry.repository import ModelRepository
 from modelyard.registry.routes import RouteBook
-from modelyard.registry.trials import Trial
+from modelyard.registry.trials.observations import Observations
+from modelyard.registry.trials.watch import Trial
 from modelyard.telemetry.log import logger
 from modelyard.telemetry.metrics import directive, embedded
 

@@ -20,11 +20,11 @@ from modelyard.db.engine import Database
 from modelyard.kit.errors import NotFound, Problem
 from modelyard.kit.ids import is_id
 from modelyard.registry.repository import ModelRepository
-from modelyard.registry.shadow_calls import Lists, ShadowCalls
-from modelyard.registry.shadow_comparison import Comparison, Side, compare
-from modelyard.registry.shadow_input import batch_for
-from modelyard.registry.shadow_repository import ShadowRepository
-from modelyard.registry.shadows import Shadow
+from modelyard.registry.shadow.calls import Lists, ShadowCalls
+from modelyard.registry.shadow.comparison import Comparison, Side, compare
+from modelyard.registry.shadow.inputs import batch_for
+from modelyard.registry.shadow.repository import ShadowRepository
+from modelyard.registry.shadow.settings import Shadow
 from modelyard.serving import answers
 from modelyard.serving.mirror import KEEP_SECONDS, Mirrored, mirror_key, read
 from modelyard.serving.models import LoadedModel

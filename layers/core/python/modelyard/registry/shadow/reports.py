@@ -9,9 +9,9 @@ from modelyard.db.tables import Model, ShadowPrediction
 from modelyard.kit.errors import FieldError, Invalid
 from modelyard.kit.paging import Cursors, Page, page_of
 from modelyard.registry.names import version_number
-from modelyard.registry.shadow_repository import ShadowRepository
-from modelyard.registry.shadow_schemas import Report
-from modelyard.registry.shadows import Shadow
+from modelyard.registry.shadow.repository import ShadowRepository
+from modelyard.registry.shadow.schemas import Report
+from modelyard.registry.shadow.settings import Shadow
 from modelyard.serving.mirror import mirror_key
 from modelyard.telemetry.log import logger
 

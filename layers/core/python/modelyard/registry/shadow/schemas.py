@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from modelyard.db import tables
 from modelyard.registry.changes import Reason
 from modelyard.registry.schemas import Moment
-from modelyard.registry.shadow_repository import ShadowReport
-from modelyard.registry.shadows import DEFAULT_TOLERANCE, Shadow
+from modelyard.registry.shadow.repository import ShadowReport
+from modelyard.registry.shadow.settings import DEFAULT_TOLERANCE, Shadow
 
 Version = Annotated[str, Field(min_length=1, max_length=16, examples=["v3"])]
 

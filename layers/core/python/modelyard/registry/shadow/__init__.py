@@ -1,0 +1,1 @@
+"""Shadow versions: asked with what the champion is asked, compared, never shown."""
