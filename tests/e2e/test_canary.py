@@ -18,6 +18,7 @@ import httpx
 import numpy as np
 import pytest
 
+from tests.e2e.conftest import Cloud
 from tests.support.account import Account, expect
 from tests.support.estimators import dumped, iris
 
@@ -178,6 +179,28 @@ def test_a_failing_canary_is_withdrawn_by_itself_a_healthy_one_stays_and_the_his
     after = [model.ask(next(beyond)) for _ in range(20)]
     assert {answer.status_code for answer in after} == {200}
     assert BREAKS not in {answer.headers["x-model-version"] for answer in after}
+
+
+def test_the_sweep_withdraws_what_no_delivery_did(cloud: Cloud, model: Model):
+    """Records that are there without a delivery: as if each judgement at their arrival had failed."""
+    model.split({"v1": 50, BREAKS: 50})
+    written = cloud.rows(
+        "insert into predictions (id, at, user_id, model_id, model_version, status_code, error, duration_ms,"
+        " routed) select 'prd_' || left(md5(random()::text), 26), now(), %s, %s, %s, 500, 'model_error', 5, true"
+        " from generate_series(1, %s) returning id",
+        *(model.owner.user_id, model.model_id, BREAKS, ENOUGH),
+    )
+    assert len(written) == ENOUGH
+    assert model.traffic()["weights"] == {"v1": 50, BREAKS: 50}
+
+    cloud.client("lambda").invoke(FunctionName="modelyard-local-roll_up", Payload=b"{}")
+
+    entry = model.newest()
+    assert (entry["action"], entry["from_version"], entry["weights"]) == ("withdrawn", BREAKS, None)
+    assert f"{ENOUGH} of {ENOUGH} requests failed" in entry["reason"]
+    time.sleep(SEEN_WITHIN)
+    after = [model.ask(known(2000 + number)) for number in range(20)]
+    assert {answer.headers["x-model-version"] for answer in after} == {"v1"}
 
 
 def test_a_slow_canary_is_withdrawn_by_itself(model: Model):

@@ -438,6 +438,16 @@ class TestNative:
         ((payload, _, seconds),) = platform.composition.native_calls
         assert payload["deadline_seconds"] < seconds <= 3
 
+    def test_who_gives_up_early_says_nothing_about_a_canary(self, platform: Platform, records: Any) -> None:
+        registered = self.add(platform, {"error": {"kind": "timeout", "detail": ""}})
+        for query in ("?timeout=3", "?timeout=25", ""):
+            assert platform.api.post(registered.path + query, json={"inputs": [ROW]}).status == 504
+        assert [(line["error"], line["routed"]) for line in records()] == [
+            ("prediction_timeout", False),
+            ("prediction_timeout", True),
+            ("prediction_timeout", True),
+        ]
+
     def test_a_call_with_little_time_left(self, platform: Platform) -> None:
         registered = self.add(platform, {"outputs": {"predict": [1]}})
         context = LambdaContext(milliseconds=1020)

@@ -77,6 +77,7 @@ class Ask:
     outputs: tuple[str, ...] = ()  # empty: the model's default
     explain: bool = False  # what each column contributed, beside each prediction
     deadline: float = field(default_factory=lambda: time.monotonic() + DEADLINE_SECONDS)
+    hurried: bool = False  # its caller waits for less than others do
     read_cache: bool = True
     write_cache: bool = True
     name: str | None = None  # the model's, instead of its id

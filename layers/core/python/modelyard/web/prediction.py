@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from modelyard.kit.errors import FieldError, Problem, UnsupportedMediaType
 from modelyard.serving.engine import DEADLINE_SECONDS, Ask, Engine
-from modelyard.serving.errors import InvalidParameter
+from modelyard.serving.errors import InvalidParameter, PredictionTimeout
 from modelyard.telemetry.records import PredictionRecord, write_line
 from modelyard.web.lean import LeanRequest, LeanResponse, log_request
 
@@ -78,9 +78,18 @@ def log_prediction(request: LeanRequest, status: int, code: str | None) -> None:
         request_id=request.request_id,
         endpoint=request.endpoint,
         cold=ask.cold,
-        routed=ask.version is None and ask.alias is None and not ask.explain,
+        routed=_routed(ask, code),
     )
     write_line(record.line())
+
+
+def _routed(ask: Ask, code: str | None) -> bool:
+    """Whether the outcome says something about the version as the route's choice: the caller left the choice
+    to it, and did not give up before the version had the time that it is promised.
+    """
+    if ask.hurried and code == PredictionTimeout.code:
+        return False
+    return ask.version is None and ask.alias is None and not ask.explain
 
 
 def _ask(request: LeanRequest) -> Ask:
@@ -92,6 +101,7 @@ def _ask(request: LeanRequest) -> Ask:
             ask.alias = _alias(request.query)
             ask.explain = _explain(request.query)
             ask.deadline = min(ask.deadline, time.monotonic() + wanted)
+            ask.hurried = wanted < DEADLINE_SECONDS
         _check_media_type(request.headers.get("content-type", ""))
         ask.body = request.body()
     except Problem as problem:
