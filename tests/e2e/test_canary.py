@@ -186,7 +186,8 @@ def test_the_sweep_withdraws_what_no_delivery_did(cloud: Cloud, model: Model):
     model.split({"v1": 50, BREAKS: 50})
     written = cloud.rows(
         "insert into predictions (id, at, user_id, model_id, model_version, status_code, error, duration_ms,"
-        " routed) select 'prd_' || left(md5(random()::text), 26), now(), %s, %s, %s, 500, 'model_error', 5, true"
+        " routed) select 'prd_' || left(md5(random()::text), 26), now(), %s, %s, %s, 500, 'model_error',"
+        " 5, true"
         " from generate_series(1, %s) returning id",
         *(model.owner.user_id, model.model_id, BREAKS, ENOUGH),
     )
