@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from modelyard.web.dependencies import authenticated
@@ -62,6 +63,18 @@ def expected_problem(path):
     properties = {name: {"type": "string"} for name in sorted(names)}
     schema = {"type": "object", "required": sorted(names), "properties": properties}
     return {"application/json": {"schema": schema}}
+
+
+def test_changes_of_models_say_what_they_are_based_on(document):
+    """Who calls from the page, or with a client made from the document, can send no other headers."""
+    conditional = {
+        name
+        for name, operation in operations(document)
+        if "If-Match" in {parameter["name"] for parameter in operation.get("parameters", [])}
+    }
+    changes = {name for name, _ in operations(document) if re.match(r"(PUT|PATCH|DELETE) /models/", name)}
+    assert len(changes) >= 9
+    assert changes <= conditional
 
 
 def test_references_resolve(document):

@@ -135,6 +135,19 @@ def test_preconditions(mine, model, promote):
     assert mine.delete(path, headers=ANY).status == 404
 
 
+def test_if_none_match_makes_an_alias_and_moves_none(mine, model, promote):
+    path, new = f"{model}/aliases/mine", {"If-None-Match": "*"}
+    assert mine.put(path, json={"version": "v1"}, headers=new).status == 200
+    answer = mine.put(path, json={"version": "v2"}, headers=new)
+    assert (answer.status, answer.json()["code"]) == (412, "precondition_failed")
+    assert "If-None-Match" in answer.json()["detail"]
+    same = {"If-None-Match": mine.get(path).headers["etag"]}
+    assert mine.put(path, json={"version": "v2"}, headers=same).status == 412
+    assert mine.get(path).json()["version"] == "v1"
+    other = mine.put(path, json={"version": "v2"}, headers={"If-None-Match": '"other"'})
+    assert (other.status, other.json()["version"]) == (200, "v2")
+
+
 # Promotion
 
 

@@ -260,6 +260,12 @@ def test_deprecated_versions_answer_with_a_notice(mine, make, route_of):
     version = route_of(model).pick(1)
     assert version.notices == {key: answer.headers[key] for key in ("deprecation", "sunset")}
     assert route_of(model).pick(2).notices == {}
+    # which belongs to this stage alone, also where it is as it was
+    for stage in ("active", "archived"):
+        ended = mine.patch(path, json={"stage": stage, "sunset_at": isoformat(end)}, headers=ANY)
+        assert (ended.status, ended.json()["errors"][0]["pointer"]) == (422, "/sunset_at")
+    again = mine.patch(path, json={"stage": "deprecated", "sunset_at": isoformat(end)}, headers=ANY)
+    assert again.json()["deprecated_at"] == answer.json()["deprecated_at"]
     # its end may move, and be taken back
     later = mine.patch(path, json={"sunset_at": isoformat(end + timedelta(days=1))}, headers=ANY)
     assert later.json()["deprecated_at"] == answer.json()["deprecated_at"]
@@ -330,7 +336,8 @@ def test_a_deleted_model_is_away_and_comes_back(mine, make, redis_client, user, 
     unchanged = set(before) - {"updated_at"}
     assert {key: restored.json()[key] for key in unchanged} == {key: before[key] for key in unchanged}
     assert sorted(route_of(model).versions) == [1, 2]
-    assert mine.post(f"/models/{model}/restore").status == 404
+    again = mine.post(f"/models/{model}/restore")
+    assert (again.status, "deleted=true" in again.json()["detail"]) == (404, True)
 
 
 def test_the_name_of_a_deleted_model_is_free(mine, make):
@@ -359,7 +366,8 @@ def test_a_deleted_version_is_away_and_comes_back(mine, make, route_of):
     assert mine.get(f"/models/{model}").json()["latest_version"] == "v4"  # numbers are never given twice
     assert mine.post(f"/models/{model}/versions/v3/restore").status == 200
     assert sorted(route_of(model).versions) == [1, 2, 3, 4]
-    assert mine.post(f"/models/{model}/versions/v3/restore").status == 404
+    again = mine.post(f"/models/{model}/versions/v3/restore")
+    assert (again.status, "deleted=true" in again.json()["detail"]) == (404, True)
 
 
 def test_a_version_deleted_while_it_is_on_its_way_is_not_registered(mine, make, cloud, registration, rows):

@@ -176,8 +176,13 @@ def test_changes_name_what_they_are_based_on(mine, model, shade):
     stale = {"If-Match": tag}
     assert mine.delete(f"{model}/shadow", headers=stale).status == 412
     assert mine.put(f"{model}/shadow", json={"version": "v3"}, headers=stale).status == 412
+    new = {"If-None-Match": "*"}
+    assert mine.put(f"{model}/shadow", json={"version": "v3"}, headers=new).status == 412
+    assert mine.get(f"{model}/shadow").json()["percent"] == 50
     fresh = {"If-Match": mine.get(f"{model}/shadow").headers["etag"]}
     assert mine.put(f"{model}/shadow", json={"version": "v3"}, headers=fresh).status == 200
+    assert mine.delete(f"{model}/shadow", headers=ANY).status == 204
+    assert mine.put(f"{model}/shadow", json={"version": "v3"}, headers=new).status == 200
 
 
 @pytest.mark.parametrize(("method", "body"), [("PATCH", {"stage": "archived"}), ("DELETE", None)])

@@ -39,7 +39,7 @@ def test_foreign_models_cannot_be_split(theirs, model):
         ({"v1": 99}, "/weights"),
         ({"v1": 90, "v2": 11}, "/weights"),
         ({"v1": 50, "1": 50}, "/weights"),
-        ({"v1": 90, "v9": 10}, "/weights"),
+        ({"v1": 90, "v9": 10}, "/weights/v9"),
         ({"v1": 90, "champion": 10}, "/weights"),
         ({"v1": 100, "v2": 0}, "/weights/v1"),
         ({"v1": 89.5, "v2": 10.5}, "/weights/v1"),
@@ -88,6 +88,7 @@ def test_only_what_can_answer_gets_a_part(mine, model):
     for version in ("v2", "v4"):
         answer = mine.put(f"{model}/traffic", json={"weights": {"v1": 90, version: 10}})
         assert (answer.status, answer.json()["code"]) == (409, "version_not_ready")
+        assert answer.json()["detail"].startswith(f"{version} is ")
 
 
 def test_a_split_is_seen_by_predictions_and_kept_in_the_history(mine, model, split, route_of):
@@ -108,6 +109,9 @@ def test_a_split_is_seen_by_predictions_and_kept_in_the_history(mine, model, spl
     assert mine.put(
         f"{model}/traffic", json={"weights": {"v1": 50, "v2": 50}}, headers={"If-Match": tag}
     ).status == (412)
+    new = {"If-None-Match": "*"}
+    assert mine.put(f"{model}/traffic", json={"weights": {"v1": 50, "v2": 50}}, headers=new).status == 412
+    assert mine.get(f"{model}/traffic").json()["weights"] == {"v1": 80, "v2": 20}
     assert mine.delete(f"{model}/traffic", headers=ANY).status == 204
     assert route_of(model[8:]).traffic == {}
     assert mine.get(f"{model}/promotions").json()["items"][0]["action"] == "joined"

@@ -74,7 +74,8 @@ class Lifecycle:
         now = self._clock()
         said = dict(changes)
         stage = said.pop("stage", version.stage)
-        sunset = said.pop("sunset_at", version.sunset_at if stage == version.stage else None)
+        kept = version.sunset_at if stage == version.stage == "deprecated" else None
+        sunset = said.pop("sunset_at", kept)
         self._check_sunset(stage, sunset, version, now)
         if stage != version.stage:
             self._move(model, version, stage, now)
@@ -86,11 +87,11 @@ class Lifecycle:
     def _check_sunset(
         self, stage: str, sunset: datetime | None, version: ModelVersion, now: datetime
     ) -> None:
-        if sunset is None or sunset == version.sunset_at:
+        if sunset is None:
             return
         if stage != "deprecated":
             detail = "expected only for the stage deprecated"
-        elif sunset <= now:
+        elif sunset <= now and sunset != version.sunset_at:
             detail = "expected a time to come"
         else:
             return

@@ -74,9 +74,17 @@ class Promotions:
         champion = self._champion(model)
         return own if champion is None else [champion, *own]
 
+    def find(self, model: Model, name: str) -> Alias | None:
+        if name == CHAMPION:
+            return self._champion(model)
+        if not _ALIAS.fullmatch(name):
+            return None  # also keeps NUL bytes away from PostgreSQL
+        row = self._repository.alias(model.id, name)
+        return None if row is None else Alias(name, row.number, row.updated_at)
+
     def get(self, model: Model, name: str) -> Alias:
         """Raises `AliasNotFound`."""
-        found = self._find(model, name)
+        found = self.find(model, name)
         if found is None:
             raise AliasNotFound("This model has no such alias. GET /models/{model_id}/aliases lists them.")
         return found
@@ -101,7 +109,7 @@ class Promotions:
         if not _ALIAS.fullmatch(name) or version_number(name) is not None or name == "latest":
             raise Invalid("An alias cannot be called that.", errors=[FieldError("path:alias", ALIAS_RULE)])
         number = self.servable(model, version)
-        before = self._find(model, name)
+        before = self.find(model, name)
         if before is not None and before.number == number:
             return before
         if before is None and len(self._repository.aliases(model.id)) >= MOST_ALIASES:
@@ -139,7 +147,7 @@ class Promotions:
         Raises `Invalid` and `VersionNotReady`.
         """
         traffic = {
-            str(self.servable(model, version, "/weights")): share for version, share in weights.items()
+            str(self.servable(model, version, _weight(version))): share for version, share in weights.items()
         }
         if len(traffic) != len(weights) or sum(traffic.values()) != 100:
             detail = "expected each version once, and 100 percent in all"
@@ -170,7 +178,7 @@ class Promotions:
             _unite(model)
         self._record(model, CHAMPION, number, champion, "withdrawn", by, self._clock(), model.traffic)
 
-    # Shadows: see `registry.shadows`
+    # Shadows: see `registry.shadow.settings`
 
     def record_shadow(self, model: Model, before: int | None, number: int, by: By) -> None:
         self._record(model, CHAMPION, before, number, "shadowed", by, self._clock())
@@ -193,7 +201,8 @@ class Promotions:
         except NotFound:
             raise wrong from None
         if found.status != "ready" or found.stage == "archived":
-            raise VersionNotReady("Only versions that are ready and not archived can be promoted.")
+            state = "archived" if found.stage == "archived" else found.status
+            raise VersionNotReady(f"v{number} is {state}: only what is ready and not archived gets requests.")
         return number
 
     # Within
@@ -203,14 +212,6 @@ class Promotions:
             return None
         last = self._repository.promotions(model.id, alias=CHAMPION, limit=1)
         return Alias(CHAMPION, model.default_version, last[0].at if last else None)
-
-    def _find(self, model: Model, name: str) -> Alias | None:
-        if name == CHAMPION:
-            return self._champion(model)
-        if not _ALIAS.fullmatch(name):
-            return None  # also keeps NUL bytes away from PostgreSQL
-        row = self._repository.alias(model.id, name)
-        return None if row is None else Alias(name, row.number, row.updated_at)
 
     def _answers(self, model: Model, number: int) -> bool:
         try:
@@ -258,6 +259,11 @@ class Promotions:
                 traffic=traffic,
             )
         )
+
+
+def _weight(version: str) -> str:
+    """The JSON pointer of a version's weight; what is no version's name is not repeated."""
+    return "/weights" if version_number(version) is None else f"/weights/{version}"
 
 
 def _unite(model: Model) -> None:

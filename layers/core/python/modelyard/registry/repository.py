@@ -55,7 +55,10 @@ class ModelRepository:
         """Raises `NotFound` for a missing or foreign id alike, and for one that is deleted or is not."""
         found = self.find_model(model_id, lock=lock, deleted=deleted)
         if found is None:
-            raise NotFound("There is no such model. GET /models lists yours.")
+            which = (
+                "deleted model of this id. GET /models?deleted=true" if deleted else "such model. GET /models"
+            )
+            raise NotFound(f"There is no {which} lists yours.")
         return found
 
     def find_model(self, model_id: str, *, lock: bool = False, deleted: bool = False) -> Model | None:
@@ -93,7 +96,10 @@ class ModelRepository:
         )
         found = self._session.scalar(_locked(statement, lock))
         if found is None:
-            raise NotFound("This model has no such version. GET /models/{model_id}/versions lists them.")
+            which, query = ("such deleted", "?deleted=true") if deleted else ("such", "")
+            raise NotFound(
+                f"This model has no {which} version. GET /models/{{model_id}}/versions{query} lists them."
+            )
         return found
 
     def versions(

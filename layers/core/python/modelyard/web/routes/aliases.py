@@ -15,7 +15,7 @@ from modelyard.registry.changes import Reason
 from modelyard.registry.promotion import Alias, By, Promotions
 from modelyard.registry.repository import ModelRepository
 from modelyard.registry.schemas import Moment
-from modelyard.web.conditional import check_match, tagged
+from modelyard.web.conditional import IF_MATCH, IF_MATCH_GIVEN, check_given, check_match, tagged
 from modelyard.web.dependencies import AfterCommitDep, ReadModels, ServicesDep, SessionDep, WriteModels
 from modelyard.web.routes.models import NOT_MODIFIED, follow_up
 from modelyard.web.routing import Router
@@ -133,7 +133,7 @@ async def get_alias(
     return tagged(request, AliasShown.of(model_id, found, base_url(request, services)))
 
 
-@router.put("/models/{model_id}/aliases/{alias}", response_model=AliasShown)
+@router.put("/models/{model_id}/aliases/{alias}", response_model=AliasShown, dependencies=[IF_MATCH_GIVEN])
 async def promote(
     request: Request,
     model_id: str,
@@ -145,18 +145,20 @@ async def promote(
     after: AfterCommitDep,
 ) -> Response:
     """Points an alias to a version; `champion` is what answers where a request names none. With If-Match only
-    if it still points to where that says."""
+    if it still points to where that says, with `If-None-Match: *` only if it is new."""
     repository, base = ModelRepository(session, caller.user_id), base_url(request, services)
     model = repository.model(model_id, lock=True)
     promotions = Promotions(repository)
-    if "if-match" in request.headers:
-        check_match(request, AliasShown.of(model_id, promotions.get(model, alias), base))
+    look = promotions.get if "if-match" in request.headers else promotions.find
+    current = look(model, alias)
+    if current is not None:
+        check_given(request, AliasShown.of(model_id, current, base), made=True)
     moved = promotions.promote(model, alias, body.version, by_caller(caller, body.reason))
     after += follow_up(services, caller, model_id)
     return tagged(request, AliasShown.of(model_id, moved, base))
 
 
-@router.delete("/models/{model_id}/aliases/{alias}", status_code=204)
+@router.delete("/models/{model_id}/aliases/{alias}", status_code=204, dependencies=[IF_MATCH])
 async def remove_alias(
     request: Request,
     model_id: str,

@@ -19,7 +19,7 @@ from modelyard.registry.listing import Listing
 from modelyard.registry.repository import ModelRepository
 from modelyard.registry.schemas import Model, ModelPage, ModelSummary, Upload
 from modelyard.registry.search import ModelSearch, ModelSort
-from modelyard.web.conditional import check_match, tagged
+from modelyard.web.conditional import IF_MATCH, check_match, tagged
 from modelyard.web.dependencies import (
     AfterCommitDep,
     OriginDep,
@@ -118,7 +118,7 @@ async def get_model(
     return tagged(request, _shown(ModelRepository(session, caller.user_id), model_id, request, services))
 
 
-@router.patch("/models/{model_id}", response_model=Model)
+@router.patch("/models/{model_id}", response_model=Model, dependencies=[IF_MATCH])
 async def change_model(
     request: Request,
     model_id: str,
@@ -140,7 +140,7 @@ async def change_model(
     return tagged(request, _shown(repository, model_id, request, services))
 
 
-@router.delete("/models/{model_id}")
+@router.delete("/models/{model_id}", dependencies=[IF_MATCH])
 async def delete_model(
     request: Request,
     model_id: str,

@@ -26,7 +26,7 @@ from modelyard.registry.shadow.schemas import (
 )
 from modelyard.registry.shadow.settings import Shadows
 from modelyard.serving.mirror import mirror_key
-from modelyard.web.conditional import check_match, tagged, tagged_by
+from modelyard.web.conditional import IF_MATCH, IF_MATCH_GIVEN, check_given, check_match, tagged, tagged_by
 from modelyard.web.dependencies import AfterCommitDep, ReadModels, ServicesDep, SessionDep, WriteModels
 from modelyard.web.routes.aliases import by_caller
 from modelyard.web.routes.models import follow_up
@@ -58,7 +58,7 @@ async def get_shadow(
     return tagged_by(setting, ShadowShown(**setting.model_dump(), report=report))
 
 
-@router.put("/models/{model_id}/shadow", response_model=ShadowSetting)
+@router.put("/models/{model_id}/shadow", response_model=ShadowSetting, dependencies=[IF_MATCH_GIVEN])
 async def set_shadow(
     request: Request,
     model_id: str,
@@ -72,8 +72,7 @@ async def set_shadow(
     that they got, and go to nobody. With If-Match only from what that says."""
     model = ModelRepository(session, caller.user_id).model(model_id, lock=True)
     before = ShadowSetting.of(model)
-    if "if-match" in request.headers:
-        check_match(request, before)
+    check_given(request, before, made=model.shadow is not None)
     _shadows(session, caller).begin(
         model,
         body.version,
@@ -87,7 +86,7 @@ async def set_shadow(
     return tagged(request, ShadowSetting.of(model))
 
 
-@router.delete("/models/{model_id}/shadow", status_code=204)
+@router.delete("/models/{model_id}/shadow", status_code=204, dependencies=[IF_MATCH])
 async def end_shadow(
     request: Request,
     model_id: str,

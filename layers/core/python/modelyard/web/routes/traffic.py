@@ -18,7 +18,7 @@ from modelyard.registry.repository import ModelRepository
 from modelyard.registry.schemas import Moment
 from modelyard.registry.trials.canaries import WINDOWS
 from modelyard.registry.trials.observations import Observations
-from modelyard.web.conditional import check_match, tagged_by
+from modelyard.web.conditional import IF_MATCH, IF_MATCH_GIVEN, check_given, check_match, tagged_by
 from modelyard.web.dependencies import AfterCommitDep, ReadModels, ServicesDep, SessionDep, WriteModels
 from modelyard.web.routes.aliases import by_caller
 from modelyard.web.routes.models import follow_up
@@ -114,7 +114,7 @@ async def get_traffic(
     return _shown(session, ModelRepository(session, caller.user_id).model(model_id))
 
 
-@router.put("/models/{model_id}/traffic", response_model=TrafficObserved)
+@router.put("/models/{model_id}/traffic", response_model=TrafficObserved, dependencies=[IF_MATCH_GIVEN])
 async def split(
     request: Request,
     model_id: str,
@@ -129,15 +129,14 @@ async def split(
     slow, as `guard` says, is withdrawn by itself."""
     repository = ModelRepository(session, caller.user_id)
     model = repository.model(model_id, lock=True)
-    if "if-match" in request.headers:
-        check_match(request, Traffic.of(model))
+    check_given(request, Traffic.of(model), made=model.traffic is not None)
     guard = None if body.guard is None else guards.Guard.from_json(body.guard.model_dump())
     Promotions(repository).split(model, body.weights, guard, by_caller(caller, body.reason))
     after += follow_up(services, caller, model_id)
     return _shown(session, model)
 
 
-@router.delete("/models/{model_id}/traffic", status_code=204)
+@router.delete("/models/{model_id}/traffic", status_code=204, dependencies=[IF_MATCH])
 async def join(
     request: Request,
     model_id: str,

@@ -17,7 +17,7 @@ from modelyard.registry.repository import ModelRepository
 from modelyard.registry.schemas import Stage, Status, Version, VersionPage, VersionSummary
 from modelyard.registry.search import VersionSearch, VersionSort
 from modelyard.serving.route import notices
-from modelyard.web.conditional import check_match, tagged
+from modelyard.web.conditional import IF_MATCH, check_match, tagged
 from modelyard.web.dependencies import (
     AfterCommitDep,
     OriginDep,
@@ -83,7 +83,7 @@ async def get_version(
     return _tagged(request, found, services)
 
 
-@router.patch("/models/{model_id}/versions/{version}", response_model=Version)
+@router.patch("/models/{model_id}/versions/{version}", response_model=Version, dependencies=[IF_MATCH])
 async def change_version(
     request: Request,
     model_id: str,
@@ -113,7 +113,7 @@ async def change_version(
     return _tagged(request, found, services)
 
 
-@router.delete("/models/{model_id}/versions/{version}")
+@router.delete("/models/{model_id}/versions/{version}", dependencies=[IF_MATCH])
 async def delete_version(
     request: Request,
     model_id: str,
