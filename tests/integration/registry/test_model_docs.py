@@ -15,6 +15,7 @@ import pytest
 from modelyard.intake.schema import input_schema
 from modelyard.kit.ids import new_id
 from modelyard.serving.decoding import Decoder
+from modelyard.serving.signature import Column
 from modelyard.web.snippets import snippets
 
 from tests.support.batch import register
@@ -27,6 +28,20 @@ def described(trained: Trained, example: dict[str, Any]) -> Trained:
     """The model as intake would have described it."""
     signature = replace(trained.signature, input_schema=input_schema(trained.signature), example=example)
     return replace(trained, signature=signature)
+
+
+def texts() -> Trained:
+    return shaped("text", [Column("text", "string", "object")])
+
+
+def dictionaries() -> Trained:
+    """Of any keys; these two are known from training."""
+    return shaped("records", [Column("a", nullable=True), Column("b", "string", "object", nullable=True)])
+
+
+def shaped(layout: Any, columns: list[Column]) -> Trained:
+    model = mixed()
+    return replace(model, signature=replace(model.signature, layout=layout, columns=columns, onnx=None))
 
 
 @pytest.fixture
@@ -115,15 +130,93 @@ def test_the_schema_takes_what_the_platform_takes(mine, model_id, body, good):
             decoder.decode(json.dumps(body).encode())
 
 
-@pytest.mark.parametrize("make_model", [logistic, mixed, regression])
-def test_examples_fit_their_schemas(mine, services, cloud, user, make_model):
+@pytest.mark.parametrize(
+    ("make_model", "example"),
+    [
+        (logistic, None),
+        (mixed, None),
+        (regression, None),
+        (texts, {"inputs": ["good day"]}),
+        (dictionaries, {"records": [{"a": 1}]}),
+    ],
+)
+def test_examples_fit_their_schemas(mine, services, cloud, user, make_model, example):
     trained = make_model()
-    example = {"inputs": [trained.rows[0]]}
+    example = example or {"inputs": [trained.rows[0]]}
     model_id = register(cloud, services, user.id, described(trained, example))
     document = document_of(mine, model_id)
     for path in document["paths"]:
         schema, shown = body_schema(document, path)
         jsonschema_rs.Draft202012Validator(schema).validate(shown)
+
+
+@pytest.mark.parametrize(
+    ("record", "good"),
+    [({"a": 1}, True), ({"c": "new"}, True), ({"a": "x"}, True), ({"a": None}, False), ({"a": [1]}, False)],
+)
+def test_objects_of_any_keys(mine, services, cloud, user, record, good):
+    trained = described(dictionaries(), {"records": [{"a": 1}]})
+    model_id = register(cloud, services, user.id, trained)
+    document, body = document_of(mine, model_id), {"records": [record]}
+    schema, _ = body_schema(document, f"/predict/{model_id}")
+    assert jsonschema_rs.Draft202012Validator(schema).is_valid(body) is good
+    if good:
+        assert Decoder(trained.signature).decode(body).rows == 1
+    else:
+        with pytest.raises(Exception, match="wrong"):
+            Decoder(trained.signature).decode(body)
+
+
+def test_a_column_that_may_be_missing_a_value_is_there_all_the_same(mine, services, cloud, user):
+    trained = shaped("frame", [Column("age", nullable=True), Column("income")])
+    model_id = register(cloud, services, user.id, described(trained, {"records": [{"age": 1, "income": 2}]}))
+    assert document_of(mine, model_id)["components"]["schemas"]["Record"]["required"] == ["age", "income"]
+    with pytest.raises(Exception, match="missing column 'age'"):
+        Decoder(trained.signature).decode({"records": [{"income": 2}]})
+
+
+def test_of_very_many_columns_any_may_be_named(mine, services, cloud, user):
+    columns = [Column(f"c{number}") for number in range(2100)]
+    names = [column.name for column in columns]
+    trained = described(shaped("frame", columns), {"records": [dict.fromkeys(names, 1.0)]})
+    model_id = register(cloud, services, user.id, trained)
+    schema, shown = body_schema(document_of(mine, model_id), f"/predict/{model_id}")
+    split = {"dataframe_split": {"columns": names, "data": [[1.0] * 2100]}}
+    for body in (shown, split, {"inputs": [[1.0] * 2100]}, {"inputs": {name: [1.0] for name in names}}):
+        jsonschema_rs.Draft202012Validator(schema).validate(body)
+
+
+def test_the_document_names_what_may_be_asked(mine, model_id):
+    parameters = document_of(mine, model_id)["paths"][f"/predict/{model_id}"]["post"]["parameters"]
+    found = {parameter["name"]: parameter for parameter in parameters}
+    assert found.keys() == {"version", "alias", "outputs", "explain", "timeout"}
+    assert found["outputs"]["schema"]["items"] == {"enum": mixed().signature.outputs}
+    assert not any(parameter.get("required") for parameter in parameters)
+
+
+def test_of_one_version_everything_asks_that_version(mine, model_id):
+    document = mine.get(f"/models/{model_id}/openapi.json?version=1").json()
+    assert list(document["paths"]) == [f"/predict/{model_id}"]  # V1 knows no versions
+    operation = document["paths"][f"/predict/{model_id}"]["post"]
+    version = next(each for each in operation["parameters"] if each["name"] == "version")
+    assert (version["required"], version["schema"]) == (True, {"const": "v1"})
+    assert "alias" not in {each["name"] for each in operation["parameters"]}
+    found = mine.get(f"/models/{model_id}/snippets?version=v1").json()
+    sources = [sample["source"] for sample in operation["x-codeSamples"]]
+    assert sources == [found[language] for language in ("curl", "python", "javascript")]
+    assert all(f"/predict/{model_id}?version=v1" in source for source in sources)
+
+
+def test_a_deprecated_version_is_documented_as_such(mine, model_id):
+    path = f"/models/{model_id}/versions/v1"
+    assert mine.patch(path, json={"stage": "deprecated"}, headers={"If-Match": "*"}).status == 200
+    assert document_of(mine, model_id)["paths"][f"/predict/{model_id}"]["post"]["deprecated"] is True
+
+
+def test_examples_have_the_order_of_training(mine, model_id):
+    """PostgreSQL keeps the keys of JSON by their length."""
+    found = mine.get(f"/models/{model_id}/snippets").json()["javascript"]
+    assert found.index('"price"') < found.index('"rooms"') < found.index('"city"')
 
 
 def test_snippets_call_this_model(mine, model_id):

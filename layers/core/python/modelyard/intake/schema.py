@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from modelyard.serving.signature import Column, Signature
@@ -15,14 +16,20 @@ _TYPES = {"number": "number", "string": "string", "boolean": "boolean"}
 def input_schema(signature: Signature) -> dict[str, Any]:
     """JSON Schema (2020-12) of one record."""
     listed = signature.columns[:MAX_LISTED]
+    if signature.layout == "records":  # these keys are known from training; any may be left out or added
+        listed = [replace(column, nullable=False, handle_unknown=True) for column in listed]
     schema: dict[str, Any] = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": signature.estimator.rpartition(".")[2],
         "type": "object",
         "properties": {column.name: _property(column) for column in listed},
-        "required": [column.name for column in listed if not column.nullable],
+        "required": [column.name for column in listed],  # also where a value may be null
         "additionalProperties": len(listed) < len(signature.columns),
     }
+    if signature.layout == "records":
+        value = {"type": ["number", "string", "boolean"]}
+        schema["properties"] = {name: each | value for name, each in schema["properties"].items()}
+        schema |= {"required": [], "additionalProperties": value}
     return schema
 
 

@@ -4,52 +4,56 @@ from __future__ import annotations
 
 from typing import Any
 
+from modelyard.serving.answers import WIRE_NAMES
+from modelyard.serving.engine import DEADLINE_SECONDS
 from modelyard.serving.signature import Signature
 from modelyard.web.document import PROBLEM_SCHEMA_BODY
-from modelyard.web.snippets import snippets
+from modelyard.web.prediction import SHORTEST_TIMEOUT
+from modelyard.web.snippets import example_of, snippets
 
 _LANGUAGES = {"curl": "Shell", "python": "Python", "javascript": "JavaScript"}
 
 
 def model_document(
-    signature: Signature, *, model_id: str, name: str, version: str, description: str, base_url: str
+    signature: Signature,
+    *,
+    model_id: str,
+    name: str,
+    version: str,
+    description: str,
+    base_url: str,
+    pinned: bool = False,
+    deprecated: bool = False,
 ) -> dict[str, Any]:
-    """OpenAPI 3.1 of the routes that predict with this model; `version` such as `v3`."""
+    """OpenAPI 3.1 of the routes that predict with this model; `version` such as `v3`.
+
+    `pinned`: only of those that ask this version; else of those that ask the default one.
+    """
     record = {key: value for key, value in signature.input_schema.items() if key != "$schema"}
     record["properties"] = _columns(signature)
     native = {
         "operationId": "predict",
         "summary": f"Predict with {name}",
-        "parameters": [] if signature.explainable is False else [_EXPLAIN],
-        "requestBody": _body({"oneOf": _forms(signature)}, signature.example),
+        "deprecated": deprecated,
+        "parameters": _parameters(signature, version if pinned else None),
+        "requestBody": _body({"oneOf": _forms(signature)}, example_of(signature)),
         "responses": _responses({"$ref": "#/components/schemas/Prediction"}),
         "x-codeSamples": [
             {"lang": _LANGUAGES[language], "source": source}
-            for language, source in snippets(signature, model_id=model_id, base_url=base_url).items()
+            for language, source in snippets(
+                signature, model_id=model_id, base_url=base_url, version=version if pinned else None
+            ).items()
         ],
     }
-    rows = {"type": "array", "minItems": 1, "items": {"oneOf": [_row(signature), _RECORD]}}
-    v1 = {
-        "operationId": "predictV1",
-        "summary": "Predict as a KServe V1 client does",
-        "requestBody": _body(
-            {"type": "object", "required": ["instances"], "properties": {"instances": rows}},
-            {"instances": next(iter(signature.example.values()), [])},
-        ),
-        "responses": _responses(
-            {
-                "type": "object",
-                "required": ["predictions"],
-                "properties": {"predictions": _predictions(signature)},
-            }
-        ),
-    }
+    paths: dict[str, Any] = {f"/predict/{model_id}": {"post": native}}
+    if not pinned:  # clients of V1 cannot name a version
+        paths[f"/v1/models/{name}:predict"] = {"post": _v1(signature)}
     return {
         "openapi": "3.1.0",
         "info": {"title": name, "version": version, "description": description},
         "servers": [{"url": base_url}],
         "security": [{"Bearer": []}, {"ApiKey": []}],
-        "paths": {f"/predict/{model_id}": {"post": native}, f"/v1/models/{name}:predict": {"post": v1}},
+        "paths": paths,
         "components": {
             "securitySchemes": {
                 "Bearer": {"type": "http", "scheme": "bearer"},
@@ -64,13 +68,63 @@ def model_document(
     }
 
 
-_EXPLAIN = {
-    "name": "explain",
-    "in": "query",
-    "schema": {"type": "boolean", "default": False},
-    "description": "With true, what each column contributed to each prediction; at most 100 rows",
-}
+def _query(name: str, schema: dict[str, Any], description: str, **more: Any) -> dict[str, Any]:
+    return {"name": name, "in": "query", "schema": schema, "description": description, **more}
+
+
+_CHOICE = [
+    _query("version", {"type": "string"}, "A version such as v2, instead of the default one"),
+    _query("alias", {"type": "string"}, "An alias such as challenger, instead of the default version"),
+]
+_TIMEOUT = _query(
+    "timeout",
+    {"type": "number", "minimum": SHORTEST_TIMEOUT, "maximum": DEADLINE_SECONDS},
+    "Seconds to wait before the answer is a 504",
+)
+_EXPLAIN = _query(
+    "explain",
+    {"type": "boolean", "default": False},
+    "With true, what each column contributed to each prediction; at most 100 rows",
+)
 _RECORD = {"$ref": "#/components/schemas/Record"}
+
+
+def _parameters(signature: Signature, version: str | None) -> list[dict[str, Any]]:
+    """`version` where no other may be asked."""
+    found = list(_CHOICE)
+    if version is not None:
+        found = [_query("version", {"const": version}, "The version that this describes", required=True)]
+    if len(signature.outputs) > 1:
+        # One text such as `predict_proba,transform`: that is what these two words mean in OpenAPI.
+        several = {"type": "array", "minItems": 1, "items": {"enum": signature.outputs}}
+        text = f"What to answer beside {signature.outputs[0]}, separated by commas"
+        found.append(_query("outputs", several, text, style="form", explode=False))
+    if signature.explainable is not False:
+        found.append(_EXPLAIN)
+    return [*found, _TIMEOUT]
+
+
+def _v1(signature: Signature) -> dict[str, Any]:
+    one_row: list[dict[str, Any]] = [_RECORD]
+    if signature.layout != "records":
+        one_row.append(_row(signature))
+        if len(signature.columns) == 1:
+            one_row.extend(_columns(signature).values())  # a single value needs no brackets
+    rows = {"type": "array", "minItems": 1, "items": {"oneOf": one_row}}
+    answer = {
+        "type": "object",
+        "required": ["predictions"],
+        "properties": {"predictions": _predictions(signature)},
+    }
+    return {
+        "operationId": "predictV1",
+        "summary": "Predict as a KServe V1 client does",
+        "requestBody": _body(
+            {"type": "object", "required": ["instances"], "properties": {"instances": rows}},
+            {"instances": next(iter(example_of(signature).values()), [])},
+        ),
+        "responses": _responses(answer),
+    }
 
 
 def _body(schema: dict[str, Any], example: Any) -> dict[str, Any]:
@@ -120,10 +174,12 @@ def _forms(signature: Signature) -> list[dict[str, Any]]:
         "minItems": 1,
         "items": {"type": "array", "minItems": width, "maxItems": width},
     }
+    # Of very many columns not all are listed: then any name may be one.
+    name = {"enum": list(properties)} if len(properties) == width else {"type": "string"}
     split = {
         "type": "object",
         "required": ["columns", "data"],
-        "properties": {"columns": {"type": "array", "items": {"enum": list(properties)}}, "data": any_order},
+        "properties": {"columns": {"type": "array", "items": name}, "data": any_order},
     }
     return [
         _form("inputs", {"oneOf": [rows, by_column]}),
@@ -148,6 +204,9 @@ def _prediction(signature: Signature) -> dict[str, Any]:
     if "predict_proba" in signature.outputs:
         properties["probabilities"] = {"type": "array", "description": "With ?outputs=predict_proba"}
         properties["classes"] = {"type": "array", "const": signature.classes}
+    for output in signature.outputs[1:]:
+        if output not in WIRE_NAMES:
+            properties[output] = {"type": "array", "description": f"With ?outputs={output}"}
     if signature.explainable is not False:
         properties["explanations"] = {
             "type": "array",

@@ -13,7 +13,7 @@ from modelyard.web.lean import LeanRequest, LeanResponse, log_request
 
 _SPARE_SECONDS = 1.0  # of Lambda's own deadline, to still write an answer
 _PARAMETERS = ("version", "alias", "outputs", "explain", "timeout")
-_SHORTEST_TIMEOUT = 0.1
+SHORTEST_TIMEOUT = 0.1
 # The local entry names bodies that came without a type so; binary bodies are none of this route's.
 _JSON_TYPES = frozenset({"", "application/json", "application/octet-stream"})
 
@@ -166,8 +166,8 @@ def _timeout(given: str | None) -> float:
         seconds = float(given)
     except ValueError:
         seconds = 0.0
-    if not _SHORTEST_TIMEOUT <= seconds <= DEADLINE_SECONDS:
-        raise _bad("query:timeout", f"expected seconds from {_SHORTEST_TIMEOUT} to {DEADLINE_SECONDS:.0f}")
+    if not SHORTEST_TIMEOUT <= seconds <= DEADLINE_SECONDS:
+        raise _bad("query:timeout", f"expected seconds from {SHORTEST_TIMEOUT} to {DEADLINE_SECONDS:.0f}")
     return seconds
 
 

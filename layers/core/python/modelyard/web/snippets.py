@@ -12,11 +12,25 @@ from modelyard.serving.signature import Signature
 KEY_VARIABLE = "MODELYARD_API_KEY"
 
 
-def snippets(signature: Signature, *, model_id: str, base_url: str) -> dict[str, str]:
-    """Language → source."""
-    url = f"{base_url}/predict/{model_id}"
+def snippets(
+    signature: Signature, *, model_id: str, base_url: str, version: str | None = None
+) -> dict[str, str]:
+    """Language → source. With `version`, such as `v2`, the programs ask that one, not the default."""
+    url = f"{base_url}/predict/{model_id}" + (f"?version={version}" if version else "")
     makers = {"curl": _curl, "python": _python, "javascript": _javascript}
-    return {language: make(url, signature.example) for language, make in makers.items()}
+    body = example_of(signature)
+    return {language: make(url, body) for language, make in makers.items()}
+
+
+def example_of(signature: Signature) -> dict[str, Any]:
+    """The example with its columns in the order of training, which PostgreSQL does not keep."""
+    records = signature.example.get("records")
+    if not isinstance(records, list):
+        return signature.example
+    names = [column.name for column in signature.columns]
+    return {
+        "records": [{n: r[n] for n in [*(n for n in names if n in r), *(r.keys() - names)]} for r in records]
+    }
 
 
 def _curl(url: str, body: dict[str, Any]) -> str:

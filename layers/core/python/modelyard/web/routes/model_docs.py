@@ -44,7 +44,8 @@ async def model_openapi(
     session: SessionDep,
     version: Wanted = None,
 ) -> JSONResponse:
-    """The OpenAPI document of one model, with its own columns and an example that predicts."""
+    """The OpenAPI document of one model, with its own columns and an example that predicts. With `version`,
+    its routes ask that version."""
     model, found, signature = _described(ModelRepository(session, caller.user_id), model_id, version)
     return JSONResponse(
         model_document(
@@ -52,6 +53,8 @@ async def model_openapi(
             model_id=model.id,
             name=model.name,
             version=f"v{found.number}",
+            pinned=version is not None,
+            deprecated=found.stage == "deprecated",
             description=found.description or model.description,
             base_url=base_url(request, services),
         )
@@ -67,9 +70,11 @@ async def model_snippets(
     session: SessionDep,
     version: Wanted = None,
 ) -> Snippets:
-    """Programs that call one model, for curl, Python and JavaScript."""
-    model, _, signature = _described(ModelRepository(session, caller.user_id), model_id, version)
-    sources: dict[str, Any] = snippets(signature, model_id=model.id, base_url=base_url(request, services))
+    """Programs that call one model, or one version of it, for curl, Python and JavaScript."""
+    model, found, signature = _described(ModelRepository(session, caller.user_id), model_id, version)
+    pinned = None if version is None else f"v{found.number}"
+    base = base_url(request, services)
+    sources: dict[str, Any] = snippets(signature, model_id=model.id, base_url=base, version=pinned)
     return Snippets(**sources, key_variable=KEY_VARIABLE)
 
 
