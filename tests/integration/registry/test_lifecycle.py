@@ -245,6 +245,26 @@ def test_versions_are_filtered_and_sorted(mine, make):
     assert found(f"sort=number&limit=2&cursor={first['next_cursor']}") == ["v3"]
 
 
+@pytest.mark.parametrize(
+    "path", ["", "/versions", "/promotions", "/shadow", "/traffic", "/aliases", "/openapi.json", "/snippets"]
+)
+def test_a_filter_that_there_is_not(mine, make, path):
+    answer = mine.get(f"/models/{make()}{path}?tags=x")
+    assert (answer.status, answer.json()["errors"][0]["pointer"]) == (422, "query:tags")
+
+
+def test_links_lead_on_whatever_the_filters(mine, make):
+    for name in ("a", "b"):
+        path = f"/models/{make(name)}"
+        assert mine.patch(path, json={"tags": ["x y", "z"]}, headers=ANY).status == 200
+    link = mine.get("/models?tag=z&tag=x%20y&ready=true&limit=1&sort=name").headers["link"]
+    following = link.partition(">")[0].removeprefix("<https://api.example.com/api")
+    assert "tag=z&tag=x+y&ready=true" in following
+    answer = mine.get(following)
+    assert answer.status == 200, answer.text
+    assert [item["name"] for item in answer.json()["items"]] == ["b"]
+
+
 # Stages
 
 

@@ -22,6 +22,7 @@ from modelyard.web.routing import PUBLIC, Router
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import func, select, text
 
+from tests.support.composition import make_user
 from tests.support.http import ApiGateway
 
 
@@ -154,6 +155,22 @@ def test_a_wrong_query_parameter_says_which(mine):
     assert answer.status == 422
     assert answer.json()["errors"][0]["pointer"] == "query:limit"
     assert "many" not in answer.text
+
+
+@pytest.mark.parametrize("path", ["/things/abc", "/admin"])
+def test_a_query_parameter_that_nobody_reads_is_refused(api, composition, path):
+    """Where it is misspelt, its caller would believe that it did something."""
+    admin = api.with_headers(make_user(composition, role="admin").headers)
+    answer = admin.get(f"{path}?limt=secret-value&{'x' * 70}=1")
+    assert answer.status == 422
+    assert [error["pointer"] for error in answer.json()["errors"]] == ["query:limt", "query:…"]
+    assert "secret-value" not in answer.text
+
+
+def test_who_may_not_call_learns_nothing_about_parameters(api, mine):
+    assert api.get("/admin?x=1").status == 401
+    assert mine.get("/admin?x=1").status == 403
+    assert api.get("/open?x=1").status == 200
 
 
 def test_a_wrong_media_type_is_refused(mine):

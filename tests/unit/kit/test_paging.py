@@ -73,4 +73,8 @@ def test_the_link_keeps_the_other_parameters():
     assert Page([1], "abc").link("https://x/api/models", {"limit": 2, "cursor": "old", "tag": None}) == (
         '<https://x/api/models?limit=2&cursor=abc>; rel="next"'
     )
+    several = {"tag": ["a b", "c"], "ready": True, "deleted": False}
+    assert Page([1], "abc").link("https://x", several) == (
+        '<https://x?tag=a+b&tag=c&ready=true&deleted=false&cursor=abc>; rel="next"'
+    )
     assert Page([1]).link("https://x", {}) is None

@@ -90,11 +90,21 @@ class Page(Generic[T]):
     next_cursor: str | None = None
 
     def link(self, url: str, params: Mapping[str, Any]) -> str | None:
-        """The value of the `Link` header, None on the last page; `params` are the other parameters."""
+        """The value of the `Link` header, None on the last page; `params` are the other parameters:
+        a list is one parameter several times.
+        """
         if self.next_cursor is None:
             return None
-        kept = {name: value for name, value in params.items() if value is not None and name != "cursor"}
-        return f'<{url}?{urlencode(kept | {"cursor": self.next_cursor})}>; rel="next"'
+        kept = {
+            name: _word(value) for name, value in params.items() if value is not None and name != "cursor"
+        }
+        query = urlencode(kept | {"cursor": self.next_cursor}, doseq=True)
+        return f'<{url}?{query}>; rel="next"'
+
+
+def _word(value: Any) -> Any:
+    """Booleans as JSON has them."""
+    return str(value).lower() if isinstance(value, bool) else value
 
 
 def page_of(

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Depends, Request, Security
+from fastapi.exceptions import RequestValidationError
 from fastapi.security import APIKeyHeader, OAuth2PasswordBearer, SecurityScopes
 from sqlalchemy.orm import Session
 
@@ -102,7 +103,8 @@ async def authenticated(
     """The caller, who holds every required scope, and whose key is good for the model that the path names.
 
     A key that is limited to some models reaches nothing that is not about a model; jobs are looked at by
-    their service, which knows the job's model.
+    their service, which knows the job's model. Query parameters that the route does not know are refused: a
+    filter or a version that nobody reads would be believed to hold.
     """
     caller = admit(request).caller
     missing = [scope for scope in required.scopes if scope not in caller.scopes]
@@ -119,6 +121,11 @@ async def authenticated(
         caller.check_model(model_id)
     elif caller.models is not None and access.JOBS not in required.scopes:
         raise Forbidden("This API key is limited to some models, and this is not about one of them.")
+    known = request.scope["route"].query_names
+    if unknown := [name for name in request.query_params if name not in known]:
+        raise RequestValidationError(
+            [{"type": "extra_forbidden", "loc": ("query", name), "msg": ""} for name in unknown]
+        )
     return caller
 
 

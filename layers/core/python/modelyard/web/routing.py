@@ -16,6 +16,7 @@ from fastapi import APIRouter, Depends, Header, Request, params
 from fastapi.dependencies.models import Dependant
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
 
 from modelyard.kit.errors import Malformed, UnsupportedMediaType
 from modelyard.web.context import RequestContext
@@ -90,6 +91,7 @@ class Route(APIRoute):
         super().__init__(path, endpoint, **options)
         calls = {dependant.call for dependant in _flat(self.dependant)}
         self.wants_caller = authenticated in calls
+        self.query_names = frozenset(_query_names(self.dependant))
         self.secret = idempotent_secret in calls
         self.idempotent = idempotent in calls or self.secret
         if self.idempotent and not self.wants_caller:
@@ -167,6 +169,16 @@ def _flat(dependant: Dependant) -> Iterator[Dependant]:
     for inner in dependant.dependencies:
         yield inner
         yield from _flat(inner)
+
+
+def _query_names(dependant: Dependant) -> Iterator[str]:
+    for each in (dependant, *_flat(dependant)):
+        for parameter in each.query_params:
+            kind = parameter.field_info.annotation
+            if isinstance(kind, type) and issubclass(kind, BaseModel):  # of several parameters
+                yield from (field.alias or name for name, field in kind.model_fields.items())
+            else:
+                yield parameter.alias
 
 
 def _deeper_than(value: Any, levels: int) -> bool:
