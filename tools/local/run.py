@@ -63,6 +63,8 @@ def stop_on_signals() -> None:
 def what_next(url: str, demo: Demo) -> str:
     """Commands that can be pasted as they stand."""
     body = json.dumps({"inputs": demo.rows})
+    logs = FOLDER / "logs"
+    shown = logs.relative_to(ROOT) if logs.is_relative_to(ROOT) else logs
     return f"""
 The model "iris-forest" is served; it just predicted {", ".join(map(str, demo.predictions))}. Paste this:
 
@@ -82,7 +84,7 @@ The model "iris-forest" is served; it just predicted {", ".join(map(str, demo.pr
   curl -s $API/models/upload -H "Authorization: Bearer $TOKEN" -F name=mine -F file=@model.joblib
 
 In the browser: {url}/docs
-The token is good for 30 minutes; a new one: POST {url}/auth/login. Logs: .local/logs. Stop with Ctrl-C.
+The token is good for 30 minutes; a new one: POST {url}/auth/login. Logs: {shown}. Stop with Ctrl-C.
 """
 
 

@@ -300,7 +300,8 @@ class TestValid:
             assert platform.api.post(path, json={"inputs": [ROW]}).headers["x-cache"] == "MISS"
 
     @pytest.mark.parametrize(
-        ("control", "first", "second"), [("no-cache", "BYPASS", "HIT"), ("no-store", "BYPASS", "MISS")]
+        ("control", "first", "second"),
+        [("no-cache", "BYPASS", "HIT"), ("No-Cache", "BYPASS", "HIT"), ("no-store", "BYPASS", "MISS")],
     )
     def test_the_caller_may_bypass_the_cache(
         self, platform: Platform, control: str, first: str, second: str

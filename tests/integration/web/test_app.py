@@ -261,10 +261,14 @@ def test_preflight_for_a_listed_origin(api, monkeypatch):
     assert answer.status == 204
     assert answer.headers["access-control-allow-origin"] == "https://app.example.com"
     assert "POST" in answer.headers["access-control-allow-methods"]
+    may_send = answer.headers["access-control-allow-headers"].split(", ")
+    assert {"If-Match", "Idempotency-Key", "X-Routing-Key", "Cache-Control"} <= set(may_send)
     assert api.request("OPTIONS", "/nothing", headers=preflight).status == 404
     error = api.post("/things", headers={"Origin": "https://app.example.com"})
     assert error.status == 401
     assert error.headers["access-control-allow-origin"] == "https://app.example.com"
+    may_read = error.headers["access-control-expose-headers"].split(", ")
+    assert {"X-Cache", "Age", "X-Model-Version", "Deprecation", "Sunset", "ETag"} <= set(may_read)
 
 
 def test_the_unit_of_work_is_committed_and_then_told(mine, router, database):

@@ -19,10 +19,9 @@ from modelyard.serving.decoding import Batch, Decoder
 from modelyard.serving.errors import InvalidParameter, ModelNotFound
 from modelyard.serving.models import LoadedModel, ModelCache
 from modelyard.serving.names import NameTable, name_key
-from modelyard.serving.route import Route, VersionRoute, answer_key, route_key
+from modelyard.serving.route import DEADLINE_SECONDS, Route, VersionRoute, answer_key, route_key
 from modelyard.serving.routing import RouteTable
 
-DEADLINE_SECONDS = 25.0  # the gateway gives up after 29
 SCOPE = "predict"
 _AHEAD_ROWS = 8  # larger inputs are not predicted before the caller is admitted
 

@@ -18,7 +18,7 @@ from modelyard.web.shapes import SECURITY_HEADERS, UNEXPECTED, cors
 
 _REQUEST_HEADERS = (
     "Authorization, Content-Type, X-API-Key, X-CSRF-Token, X-Request-Id, Idempotency-Key, "
-    "If-Match, If-None-Match, X-Routing-Key, traceparent"
+    "If-Match, If-None-Match, X-Routing-Key, Cache-Control, Inference-Header-Content-Length, traceparent"
 )
 MethodsOf = Callable[[str], Iterable[str]]
 """The methods that a path (without `/api`) takes."""

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from modelyard.serving.answers import WIRE_NAMES
-from modelyard.serving.engine import DEADLINE_SECONDS
+from modelyard.serving.route import DEADLINE_SECONDS, SHORTEST_TIMEOUT
 from modelyard.serving.signature import Signature
 from modelyard.web.document import PROBLEM_SCHEMA_BODY
-from modelyard.web.prediction import SHORTEST_TIMEOUT
 from modelyard.web.snippets import example_of, snippets
 
 _LANGUAGES = {"curl": "Shell", "python": "Python", "javascript": "JavaScript"}

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from fastapi import Header, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
+from modelyard.serving.route import DEADLINE_SECONDS, SHORTEST_TIMEOUT
 from modelyard.web.dependencies import PredictCaller
 from modelyard.web.routing import Router
 
@@ -139,7 +140,12 @@ async def predict(
     ] = False,
     seconds: Annotated[
         float | None,
-        Query(alias="timeout", ge=0.1, le=25, description="Seconds after which a 504 beats an answer"),
+        Query(
+            alias="timeout",
+            ge=SHORTEST_TIMEOUT,
+            le=DEADLINE_SECONDS,
+            description="Seconds after which a 504 beats an answer",
+        ),
     ] = None,
 ) -> None:
     """Predicts with the model's default version, or the one asked for."""

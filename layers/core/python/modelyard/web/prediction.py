@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable
 
 from modelyard.kit.errors import FieldError, Problem, UnsupportedMediaType
-from modelyard.serving.engine import DEADLINE_SECONDS, Ask, Engine
+from modelyard.serving.engine import Ask, Engine
 from modelyard.serving.errors import InvalidParameter, PredictionTimeout
+from modelyard.serving.route import DEADLINE_SECONDS, SHORTEST_TIMEOUT
 from modelyard.telemetry.records import PredictionRecord, write_line
 from modelyard.web.lean import LeanRequest, LeanResponse, log_request
 
 _SPARE_SECONDS = 1.0  # of Lambda's own deadline, to still write an answer
 _PARAMETERS = ("version", "alias", "outputs", "explain", "timeout")
-SHORTEST_TIMEOUT = 0.1
 # The local entry names bodies that came without a type so; binary bodies are none of this route's.
 _JSON_TYPES = frozenset({"", "application/json", "application/octet-stream"})
 
@@ -113,6 +113,8 @@ def ask_of(request: LeanRequest, model_id: str) -> Ask:
     """What headers and Lambda's own deadline say of a request."""
     seconds = min(DEADLINE_SECONDS, request.seconds_left - _SPARE_SECONDS)
     control = request.headers.get("cache-control", "")
+    if control:
+        control = control.lower()
     return Ask(
         model_id=model_id,
         body=b"",

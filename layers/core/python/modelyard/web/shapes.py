@@ -24,7 +24,7 @@ SECURITY_HEADERS = {
 }
 EXPOSED_HEADERS = (
     "X-Request-Id, RateLimit, RateLimit-Policy, Retry-After, Location, Link, ETag, "
-    "X-Prediction-Id, X-Model-Version, X-Cache, Server-Timing"
+    "X-Prediction-Id, X-Model-Version, X-Cache, Age, Server-Timing, Deprecation, Sunset, Idempotent-Replayed"
 )
 UNEXPECTED = "Something went wrong on our side. Quote the request_id when you ask about it."
 DETAILS = {

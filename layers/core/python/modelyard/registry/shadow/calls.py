@@ -33,7 +33,7 @@ def call_key(user_id: str, model_id: str) -> str:
 
 
 class ShadowCalls:
-    """A step of `registry.trials.Trials`. Where Redis or SQS is away, what they raise rises."""
+    """A step of `registry.trials.watch.Trials`. Where Redis or SQS is away, what they raise rises."""
 
     def __init__(self, redis: Lists, sqs: Callable[[], Any], queue_url: Callable[[str], str]) -> None:
         self._redis = redis

@@ -1,7 +1,7 @@
 """A model's shadow: a second version that is asked what the first one answers, and whose answers nobody gets.
 
-This is the setting. What a shadow answered stands in `registry.shadow_repository`, and is made by
-`registry.shadow_worker`.
+This is the setting. What a shadow answered stands in `registry.shadow.repository`, and is made by
+`registry.shadow.worker`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ DEFAULT_TOLERANCE = 1e-6
 @dataclass(frozen=True, slots=True)
 class Shadow:
     """Which version is asked as well, how many percent of the requests, and what counts as equal (see
-    `shadow_comparison.compare`). `since` is ISO 8601, as it stands in `models.shadow`.
+    `registry.shadow.comparison.compare`). `since` is ISO 8601, as it stands in `models.shadow`.
     """
 
     number: int
