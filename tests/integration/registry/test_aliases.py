@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from modelyard.db.tables import Model, Promotion
+from modelyard.kit.clock import utc_now
 from modelyard.registry.notifications import Arrival
 from modelyard.registry.promotion import earlier
 from modelyard.serving.errors import AliasNotFound
@@ -148,6 +149,18 @@ def test_if_none_match_makes_an_alias_and_moves_none(mine, model, promote):
     assert (other.status, other.json()["version"]) == (200, "v2")
 
 
+def test_splits_and_shadows_leave_the_champion_as_it_is(mine, model):
+    path = f"{model}/aliases/champion"
+    before = mine.get(path)
+    split = {"weights": {"v1": 90, "v2": 10}}
+    assert mine.put(f"{model}/traffic", json=split).status == 200
+    assert mine.put(f"{model}/shadow", json={"version": "v3"}).status == 200
+    assert mine.delete(f"{model}/traffic", headers=ANY).status == 204
+    assert mine.get(path).json() == before.json()
+    based_on = {"If-Match": before.headers["etag"]}
+    assert mine.put(path, json={"version": "v2"}, headers=based_on).status == 200
+
+
 # Promotion
 
 
@@ -236,6 +249,24 @@ def test_aliases_roll_back_each_for_itself(mine, model, promote, roll_back):
     assert roll_back("challenger").status == 409
     assert champion(mine, model) == "v2"
     assert roll_back("nobody").status == 404
+
+
+def test_rollback_reaches_behind_any_number_of_splits(model, promote, roll_back, database, user):
+    promote("v2")
+    splits = [
+        Promotion(
+            model_id=model[8:],
+            user_id=user.id,
+            at=utc_now(),
+            action="split",
+            alias="champion",
+            traffic={"1": 50, "2": 50},
+        )
+        for _ in range(501)
+    ]
+    with database.transaction() as session:
+        session.add_all(splits)
+    assert roll_back().json()["version"] == "v1"
 
 
 def test_a_model_from_before_there_was_a_history(mine, model, promote, roll_back, database):

@@ -122,7 +122,7 @@ class Promotions:
         Versions that cannot answer any more are passed over. Raises `AliasNotFound` or `NothingToRollBack`.
         """
         current = self.get(model, name)
-        moves = self._repository.promotions(model.id, alias=name, limit=_LOOK_BACK)
+        moves = self._repository.promotions(model.id, alias=name, without=_NO_MOVES, limit=_LOOK_BACK)
         for number in reversed(earlier(list(reversed(moves)), current.number)):
             if number != current.number and self._answers(model, number):
                 return self._move(model, name, current.number, number, "rolled_back", by)
@@ -210,7 +210,8 @@ class Promotions:
     def _champion(self, model: Model) -> Alias | None:
         if model.default_version is None:
             return None
-        last = self._repository.promotions(model.id, alias=CHAMPION, limit=1)
+        # Splits and shadows are no moves: they leave the alias, and so its ETag, as it was.
+        last = self._repository.promotions(model.id, alias=CHAMPION, without=_NO_MOVES, limit=1)
         return Alias(CHAMPION, model.default_version, last[0].at if last else None)
 
     def _answers(self, model: Model, number: int) -> bool:

@@ -179,12 +179,20 @@ class ModelRepository:
         self._session.flush()
 
     def promotions(
-        self, model_id: str, *, alias: str | None = None, before: int | None = None, limit: int
+        self,
+        model_id: str,
+        *,
+        alias: str | None = None,
+        without: Sequence[str] = (),
+        before: int | None = None,
+        limit: int,
     ) -> Sequence[Promotion]:
-        """Newest first."""
+        """Newest first; `without` names actions."""
         statement = self._promotions(model_id)
         if alias is not None:
             statement = statement.where(Promotion.alias == alias)
+        if without:
+            statement = statement.where(Promotion.action.not_in(without))
         if before is not None:
             statement = statement.where(Promotion.seq < before)
         return self._session.scalars(statement.order_by(Promotion.seq.desc()).limit(limit)).all()
