@@ -68,7 +68,8 @@ class Envelope:
         if not methods:
             await self.app(scope, _no_body, answer.send)  # the router's own 404
             return
-        allow = ", ".join([*sorted(methods | ({"HEAD"} if "GET" in methods else set())), "OPTIONS"])
+        # HEAD, which we would answer, is not among them: the gateway has no route for it.
+        allow = ", ".join([*sorted(methods), "OPTIONS"])
         extra = {"Allow": allow}
         if "access-control-request-method" in headers and "Access-Control-Allow-Origin" in answer.cors:
             extra |= {
