@@ -182,3 +182,62 @@ def test_a_file_that_cannot_be_had_does_not_load(trouble: Exception, request_for
     answer = workers.predict(request_for(birch(), [[1], [1], [1], [1]]))
     assert answer["error"]["kind"] == "load_failed"
     assert len(workers) == 0
+
+
+def test_an_answer_too_large_for_any_call_costs_that_answer_only(
+    workers: Workers, request_for: Request
+) -> None:
+    from sklearn.preprocessing import PolynomialFeatures
+
+    model = PolynomialFeatures(degree=16).fit(iris()[0])
+    many = np.repeat(iris()[0], 5, axis=0).T.tolist()
+    request = request_for(model, many)
+    answer = workers.predict(request)
+    assert answer["error"]["kind"] == "too_large"
+    (worker,) = workers._workers.values()
+    assert "outputs" in workers.predict(request | {"columns": iris()[0][:1].T.tolist()})
+    assert [kept.child.pid for kept in workers._workers.values()] == [worker.child.pid]
+
+
+def test_explanations_too_large_for_any_call_cost_that_answer_only(
+    workers: Workers, request_for: Request
+) -> None:
+    from sklearn.linear_model import RidgeClassifier
+
+    x = np.random.default_rng(0).normal(size=(1_200, 220))
+    model = RidgeClassifier().fit(x, np.arange(1_200) % 600)
+    request = request_for(model, x[:100].T.tolist(), explain=True, outputs=["predict"])
+    assert workers.predict(request)["error"]["kind"] == "too_large"
+    (worker,) = workers._workers.values()
+    assert len(workers.predict(request | {"columns": x[:1].T.tolist()})["explanations"]) == 1
+    assert [kept.child.pid for kept in workers._workers.values()] == [worker.child.pid]
+
+
+def test_a_model_that_loads_until_just_before_the_deadline_stays(
+    files: dict[str, Path], request_for: Request
+) -> None:
+    """It is not asked what it has no time to answer, which would end it."""
+
+    class Late(Workers):
+        def _wait_for_load(self, worker: Any, deadline: float) -> bool:
+            ready = super()._wait_for_load(worker, deadline + 60)
+            while time.monotonic() < deadline - 0.01:
+                time.sleep(0.005)
+            return ready
+
+    workers = Late(LIMITS, keep_bytes=1 << 30, fetch=lambda url, target, **_: _copied(files, url, target))
+    try:
+        request = request_for(birch(), iris()[0][:2].T.tolist(), deadline_seconds=1.0)
+        answer = workers.predict(request)
+        assert answer["error"]["kind"] == "timeout"
+        (worker,) = workers._workers.values()
+        assert worker.loaded
+        assert "outputs" in workers.predict(request)
+        assert worker.child.alive
+    finally:
+        workers.close()
+
+
+def _copied(files: dict[str, Path], url: str, target: Path) -> str:
+    shutil.copy(files["folder"] / url, target)
+    return ""

@@ -342,14 +342,27 @@ class TestDown:
         ],
     )
     def test_what_goes_wrong_in_the_sandbox(
-        self, platform: Platform, kind: str, status: int, code: str, words: str
+        self,
+        platform: Platform,
+        kind: str,
+        status: int,
+        code: str,
+        words: str,
+        capfd: pytest.CaptureFixture[str],
     ) -> None:
         registered = platform.add("logistic")
-        platform.composition.native_answer = {"error": {"kind": kind, "detail": "within"}}
+        platform.composition.native_answer = {"error": {"kind": kind, "detail": "the sandbox's words"}}
         answer = platform.api.post(f"{registered.path}?explain=true", json={"inputs": ROWS})
         assert (answer.status, answer.json()["code"]) == (status, code)
         assert words in answer.json()["detail"]
-        assert "within:" not in answer.text
+        assert "the sandbox's words" not in answer.text + capfd.readouterr().out
+
+    def test_one_row_whose_explanation_is_too_large(self, platform: Platform) -> None:
+        registered = platform.add("logistic")
+        platform.composition.native_answer = {"error": {"kind": "too_large", "detail": ""}}
+        answer = platform.api.post(f"{registered.path}?explain=true", json={"inputs": ROWS[:1]})
+        assert (answer.status, answer.json()["code"]) == (422, "not_explainable")
+        assert "too many outputs" in answer.json()["detail"]
 
     def test_no_sandbox(self, platform: Platform) -> None:
         def away(_: dict[str, Any]) -> dict[str, Any]:

@@ -85,6 +85,24 @@ def test_a_support_vector_machine_that_shows_another_intercept(ask: Ask) -> None
         assert f"{value!r}" not in answer["error"]["detail"]
 
 
+def best_of_another(estimator: Any) -> None:
+    """What only searches have, on an estimator that predicts without it."""
+    from sklearn.linear_model import LinearRegression
+
+    estimator.best_estimator_ = LinearRegression().fit(X, 100 - Y)
+
+
+def test_an_estimator_that_shows_another_as_its_best(ask: Ask) -> None:
+    from sklearn.linear_model import LinearRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    for estimator in (LinearRegression(), make_pipeline(StandardScaler(), LinearRegression())):
+        answer = ask(honest_then(best_of_another, estimator.fit(X, Y))[1])
+        for told, predicted in zip(answer["explanations"], answer["outputs"]["predict"], strict=True):
+            assert told["sum"] == pytest.approx(predicted)
+
+
 def test_covers_that_were_made_up_still_add_up_or_are_refused(ask: Ask) -> None:
     """No prediction depends on the shares of training rows; they make neither a wrong sum nor a crash."""
     from sklearn.tree import DecisionTreeRegressor

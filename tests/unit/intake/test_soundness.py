@@ -70,6 +70,7 @@ TREES = {
     "one child": {"left_child": put(0, -1)},
     "feature outside": {"feature": put(0, 3)},
     "feature negative": {"feature": put(0, -2)},
+    "children shared": {"left_child": lambda left: put(0, left[1])(left)},
     "depth understated": {"max_depth": lambda depth: 0},
     "value no number": {"values": nan_values},
 }

@@ -274,6 +274,10 @@ class TestNativeInvoke:
         with pytest.raises(problem):
             native_invoke(call)({}, "usr_1", 1.0)
 
+    def test_half_a_surrogate_pair_in_the_answer(self) -> None:
+        with pytest.raises(ModelError, match="written as JSON"):
+            native_invoke(lambda *_: b'{"outputs": {"predict": ["\\ud800"]}}')({}, "usr_1", 1.0)
+
     def test_a_payload_that_lambda_would_refuse(self) -> None:
         with pytest.raises(TooManyRows):
             native_invoke(lambda *_: b"{}")({"columns": ["x" * 6_000_001]}, "usr_1", 1.0)

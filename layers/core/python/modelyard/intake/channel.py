@@ -44,6 +44,10 @@ class Channel:
     def send(self, message: dict[str, Any]) -> None:
         from modelyard.intake.process import encode
 
-        view = memoryview(encode(message))
+        self.send_frame(encode(message))
+
+    def send_frame(self, frame: bytes) -> None:
+        """A message that `process.encode` has made."""
+        view = memoryview(frame)
         while view:
             view = view[os.write(self._out, view) :]

@@ -7,21 +7,30 @@ what the estimator itself says before it leaves.
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from modelyard.intake.estimators import plain
-from modelyard.intake.explain_features import MIXED, Features, through
+from modelyard.intake.explain_features import MIXED, Features, Tracer, distinct
 from modelyard.intake.explain_models import analyse, unwrap
-from modelyard.intake.explain_sums import MOST_CELLS, Additive, Mismatch, NotExplainable, OutOfTime
+from modelyard.intake.explain_shape import Shape, by_column
+from modelyard.intake.explain_sums import (
+    MOST_CELLS,
+    Mismatch,
+    NotExplainable,
+    OutOfTime,
+    too_wide,
+)
 from modelyard.serving.explanation_terms import MOST_CONTRIBUTIONS
 from modelyard.serving.signature import Signature
 
 _CELLS = 2_000_000  # contributions worked on together
+_EXACT = 1e-12  # how far off sums of doubles are, relative to what is summed; seen through a link
 
 
 class Explainer:
@@ -29,15 +38,17 @@ class Explainer:
 
     def __init__(self, estimator: Any, signature: Signature) -> None:
         unwrapped = unwrap(estimator)
-        self._steps = unwrapped.steps
         self._additive = analyse(unwrapped.final)
         self._signature = signature
-        self._columns = [column.name for column in signature.columns]
+        self._columns = distinct([column.name for column in signature.columns])
+        self._tracer = Tracer(unwrapped.steps, self._columns, self._additive.features)
+        if signature.layout in ("text", "records") and not unwrapped.steps:
+            raise NotExplainable("A model that takes texts or objects itself cannot be explained.")
 
     def explain(self, batch: Any, seconds: float) -> list[dict[str, Any]]:
         """One explanation per row of `batch` (as `frames.native_input` builds it), ready for JSON.
 
-        Raises `NotExplainable`, `Mismatch`, or `OutOfTime` after `seconds`.
+        Raises `NotExplainable`, `Mismatch`, `TooLong`, or `OutOfTime` after `seconds`.
         """
         deadline = time.monotonic() + seconds
 
@@ -47,45 +58,62 @@ class Explainer:
 
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
-            features = self._features(batch)
-            rows = features.x.shape[0]
-            outputs = max(1, len(self._additive.base))
-            cells = outputs * len(features.names)
-            if cells > MOST_CELLS:
-                raise MemoryError("the rows are too wide to be explained")
-            at_once = max(1, _CELLS // max(1, cells))
+            features = self._tracer.through(
+                np.asarray(batch) if self._signature.layout == "matrix" else batch, check
+            )
+            narrow = self._additive.among is not None and _is_wide_and_sparse(features)
+            shape = Shape(self._additive, text=self._signature.layout == "text")
             told: list[dict[str, Any]] = []
-            for start in range(0, rows, at_once):
+            for start, stop in self._slices(features, narrow=narrow):
                 check()
-                told += self._told(features, _rows(features.x, start, start + at_once), check)
+                some = replace(features, x=_rows(features.x, start, stop))
+                told += self._told(some, shape, check, narrow=narrow)
         return told
 
-    def _features(self, batch: Any) -> Features:
-        width = self._additive.features
-        if self._signature.layout in ("text", "records") and not self._steps:
-            raise NotExplainable("A model that takes texts or objects itself cannot be explained.")
-        if self._signature.layout == "matrix":
-            batch = np.asarray(batch)
-        return through(self._steps, batch, self._columns, width)
+    def _slices(self, features: Features, *, narrow: bool) -> Iterator[tuple[int, int]]:
+        """Rows that are worked on together; the sum over what each of them holds is bounded."""
+        rows = features.x.shape[0]
+        outputs = max(1, len(self._additive.base))
+        width = len(features.names)
+        if narrow:  # no wider than what stands in the rows
+            width = max(1, int(np.diff(features.x.indptr).max(initial=0)))
+        if outputs * width > MOST_CELLS:
+            raise too_wide()
+        at_once = max(1, _CELLS // max(1, outputs * width))
+        if narrow:
+            at_once = max(1, math.isqrt(at_once))  # rows together are as wide as all of them
+        for start in range(0, rows, at_once):
+            yield start, min(rows, start + at_once)
 
-    def _told(self, features: Features, x: Any, check: Callable[[], None]) -> list[dict[str, Any]]:
-        additive = self._additive
-        parts, base = additive.apart(x, check)
+    def _told(
+        self, features: Features, shape: Shape, check: Callable[[], None], *, narrow: bool
+    ) -> list[dict[str, Any]]:
+        x, names, sources = features.x, features.names, features.sources
+        if narrow:
+            assert self._additive.among is not None
+            chosen = np.unique(x.indices) if x.nnz else np.zeros(1, dtype=np.int64)
+            parts = self._additive.among(x, chosen)
+            base = np.broadcast_to(self._additive.base, parts.shape[:2])
+            names, sources = [names[index] for index in chosen], sources[chosen]
+        else:
+            parts, base = self._additive.apart(x, check)
         total = base + parts.sum(axis=2)
         self._check(x, base, parts, total)
-        by_column = _by_column(parts, features.sources, len(self._columns))
+        mixed = (features.sources == MIXED).any()  # of all features, whichever stand in these rows
+        summed = None if mixed else by_column(parts, sources, len(self._columns))
         same = features.names == self._columns
-        shape = _Shape(additive, parts.shape[1])
         told = []
         for row in range(len(parts)):
+            if not row & 15:
+                check()
             told.append(
                 shape.told(
                     base[row],
                     total[row],
-                    features=(features.names, parts[row].T),
-                    columns=None if by_column is None else (self._columns, by_column[row].T),
+                    features=(names, parts[row].T),
+                    columns=None if summed is None else (self._columns, summed[row].T),
                     same=same,
-                    text=self._signature.layout == "text",
+                    few=not narrow,
                 )
             )
         return told
@@ -98,11 +126,20 @@ class Explainer:
             raise NotExplainable(
                 "The model's output for one of the rows is no finite number, so it is no sum."
             )
+        if not np.isfinite(total).all():
+            raise NotExplainable(
+                "What the features of one of the rows contribute is beyond what a number can hold, or the "
+                "trees do not say how many training rows came through each of their branches."
+            )
         if own.shape != total.shape:
             raise Mismatch(f"outputs of shape {own.shape}, sums of shape {total.shape}")
         shown = additive.shown(total)
         size = np.maximum(np.abs(base) + np.abs(parts).sum(axis=2), np.abs(total))
-        allowed = additive.tolerance * np.maximum(np.abs(own), size if shown is total else np.abs(shown))
+        if shown is total:
+            allowed = additive.tolerance * np.maximum(np.abs(own), size)
+        else:  # what rounding makes of a sum grows with the link
+            rounded = [np.abs(additive.shown(total + side * _EXACT * size) - shown) for side in (-1, 1)]
+            allowed = additive.tolerance * np.maximum(np.abs(own), np.abs(shown)) + np.maximum(*rounded)
         gap = np.abs(shown - own)
         if not (gap <= np.maximum(allowed, np.finfo(np.float64).tiny)).all():
             worst = float(np.nanmax(np.where(np.isfinite(gap), gap, np.inf)))
@@ -123,63 +160,5 @@ def _rows(x: Any, start: int, stop: int) -> Any:
     return x.iloc[start:stop] if hasattr(x, "iloc") else x[start:stop]
 
 
-def _by_column(parts: np.ndarray, sources: Sequence[int], columns: int) -> np.ndarray | None:
-    """Contributions per column, (rows, outputs, columns); None where a feature mixes columns."""
-    places = np.asarray(sources)
-    if not len(places) or (places == MIXED).any():
-        return None
-    summed = np.zeros((*parts.shape[:2], columns))
-    for feature, column in enumerate(places):
-        summed[:, :, column] += parts[:, :, feature]
-    return summed
-
-
-class _Shape:
-    """The JSON of one row: numbers where there is one output, lists over the outputs otherwise."""
-
-    def __init__(self, additive: Additive, outputs: int) -> None:
-        self._additive = additive
-        self._single = outputs == 1 and additive.classes is None
-
-    def told(
-        self,
-        base: np.ndarray,
-        total: np.ndarray,
-        *,
-        features: tuple[Sequence[str], np.ndarray],
-        columns: tuple[Sequence[str], np.ndarray] | None,
-        same: bool,
-        text: bool,
-    ) -> dict[str, Any]:
-        """By column where each feature comes from one, with those of the features beside them."""
-        by_feature = columns is None or text
-        told: dict[str, Any] = {"of": self._additive.of}
-        if self._additive.classes is not None:
-            told["classes"] = self._additive.classes
-        if self._additive.has_toward:
-            told["toward"] = self._additive.toward
-        told |= {"per": "feature" if by_feature else "column", "base": self._number(base)}
-        main = features if columns is None or text else columns
-        told["contributions"], others = self._listed(*main)
-        if others is not None:
-            told["others"] = others
-        if not by_feature and not same:
-            told["features"], _ = self._listed(*features)
-        told["sum"] = self._number(total)
-        return told
-
-    def _listed(self, names: Sequence[str], values: np.ndarray) -> tuple[dict[str, Any], Any]:
-        """The largest first; the sum of those left out, None where none is. `values`: (names, outputs)."""
-        sizes = np.abs(values).max(axis=1)
-        order = np.argsort(-sizes, kind="stable")
-        kept = order[:MOST_CONTRIBUTIONS]
-        if len(order) > len(kept):
-            kept = kept[sizes[kept] > 0]
-        listed = {names[index]: self._number(values[index]) for index in kept}
-        left = order[len(kept) :]
-        others = self._number(values[left].sum(axis=0)) if len(left) and sizes[left].any() else None
-        return listed, others
-
-    def _number(self, values: np.ndarray) -> Any:
-        values = values + 0.0  # no negative zeros
-        return plain(values[0]) if self._single else plain(values)
+def _is_wide_and_sparse(features: Features) -> bool:
+    return getattr(features.x, "format", None) == "csr" and len(features.names) > MOST_CONTRIBUTIONS

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +14,8 @@ from modelyard.serving.explanation_terms import KINDS
 
 _FLOAT32 = 1e-4
 """XGBoost adds hundreds of trees in 32-bit floats."""
+
+_SHORT = 0.2  # seconds: as long as a few rows take no longer, more of them are asked for at a time
 
 # Objectives whose prediction is the sum itself, with nothing between.
 _DIRECT_LIGHTGBM = frozenset(
@@ -43,30 +47,53 @@ def analyse(estimator: Any) -> Additive:
 
 
 def _lightgbm(estimator: Any) -> Additive:
-    if estimator.get_params().get("linear_tree") or "linear_tree: 1" in estimator.booster_.model_to_string(
-        num_iteration=0
-    ):
+    text = estimator.booster_.model_to_string(num_iteration=1)
+    if estimator.get_params().get("linear_tree") or "linear_tree: 1" in text or "is_linear=1" in text:
         raise NotExplainable("LightGBM does not explain trees with linear models in their leaves.")
     booster = estimator.booster_
     width, outputs = booster.num_feature(), booster.num_model_per_iteration()
+    share = 1 / _averaged(estimator)
 
     def everything(x: Any) -> np.ndarray:
         found = np.asarray(estimator.predict(x, pred_contrib=True, num_threads=1), dtype=np.float64)
-        return found.reshape(len(found), outputs, width + 1)
+        return found.reshape(len(found), outputs, width + 1) * share
 
     def own(x: Any) -> np.ndarray:
         found = np.asarray(estimator.predict(x, raw_score=True, num_threads=1), dtype=np.float64)
+        return found.reshape(len(found), -1) * share
+
+    def predicted(x: Any) -> np.ndarray:
+        found = np.asarray(estimator.predict(x, num_threads=1), dtype=np.float64)
         return found.reshape(len(found), -1)
 
-    objective = str(estimator.get_params().get("objective") or "regression")
-    return _booster(estimator, everything, own, width, direct=objective in _DIRECT_LIGHTGBM, tolerance=1e-6)
+    direct = not hasattr(estimator, "classes_") and (
+        str(estimator.get_params().get("objective") or "regression") in _DIRECT_LIGHTGBM
+    )
+    return _booster(
+        estimator,
+        everything,
+        predicted if direct else own,
+        width,
+        outputs,
+        direct=direct,
+        tolerance=1e-6,
+    )
+
+
+def _averaged(estimator: Any) -> int:
+    """How many rounds a forest's answer is the mean of; its raw scores and contributions are their sum."""
+    text = estimator.booster_.model_to_string(num_iteration=1)
+    if "average_output" not in text.partition("\nTree=0")[0].split("\n"):
+        return 1
+    best = estimator._best_iteration or 0
+    return int(best if best > 0 else estimator.booster_.current_iteration()) or 1
 
 
 def _xgboost(estimator: Any) -> Additive:
     import xgboost
 
     booster = estimator.get_booster()
-    width = booster.num_features()
+    width, outputs = booster.num_features(), _outputs(booster)
     if estimator.get_params().get("multi_strategy") == "multi_output_tree":
         raise NotExplainable("XGBoost does not explain trees of several outputs.")
     booster.set_param({"nthread": 1})
@@ -87,28 +114,49 @@ def _xgboost(estimator: Any) -> Additive:
         return found.reshape(len(found), -1, width + 1)
 
     def own(x: Any) -> np.ndarray:
-        found = np.asarray(estimator.predict(x, output_margin=True), dtype=np.float64)
+        found = np.asarray(estimator.predict(x, output_margin=not direct), dtype=np.float64)
         return found.reshape(len(found), -1)
 
     objective = str(estimator.get_params().get("objective") or "")
-    direct = not objective or objective in _DIRECT_XGBOOST
-    return _booster(estimator, everything, own, width, direct=direct, tolerance=_FLOAT32)
+    direct = not hasattr(estimator, "classes_") and (not objective or objective in _DIRECT_XGBOOST)
+    return _booster(estimator, everything, own, width, outputs, direct=direct, tolerance=_FLOAT32)
+
+
+def _outputs(booster: Any) -> int:
+    told = json.loads(booster.save_config())["learner"]["learner_model_param"]
+    return max(1, int(told["num_class"]), int(told["num_target"]))
 
 
 def _booster(
-    estimator: Any, everything: Everything, own: Everything, width: int, *, direct: bool, tolerance: float
+    estimator: Any,
+    everything: Everything,
+    own: Everything,
+    width: int,
+    outputs: int,
+    *,
+    direct: bool,
+    tolerance: float,
 ) -> Additive:
     """`everything(x)` is (rows, outputs, features + 1): the library's contributions, the base last."""
     classes = labels_of(estimator) if hasattr(estimator, "predict_proba") else None
 
     def parts(x: Any, check: Check) -> np.ndarray:
-        check()
-        return everything(x)
+        found: list[np.ndarray] = []
+        start, step = 0, 1
+        while start < x.shape[0] or not found:  # there is no clock within compiled code
+            check()
+            begun = time.monotonic()
+            found.append(
+                everything(x.iloc[start : start + step] if hasattr(x, "iloc") else x[start : start + step])
+            )
+            start += step
+            step *= 2 if time.monotonic() - begun < _SHORT else 1
+        return np.concatenate(found)
 
     two = classes is not None and len(classes) == 2
     return Additive(
-        of="predict" if direct and classes is None else "margin",
-        base=np.zeros(1),
+        of="predict" if direct else "margin",
+        base=np.zeros(outputs),
         parts=parts,
         own=own,
         features=width,

@@ -47,25 +47,55 @@ class Features:
 
     x: Any
     names: list[str]
-    sources: Sources
+    sources: np.ndarray
 
 
-def through(steps: Sequence[Any], x: Any, columns: Sequence[str], width: int) -> Features:
-    """`x` and the `columns` it was built from, taken through `steps`; the result has `width` features."""
-    names, sources = list(columns), list(range(len(columns)))
-    for step in steps:
-        named = output_names(step, names)
-        try:
-            traced = trace(step, sources, names)
-        except (AttributeError, IndexError, KeyError, TypeError, ValueError):  # of another version's making
-            traced = None
-        x = step.transform(x)
-        found = x.shape[1]
-        names = named if named is not None and len(named) == found else _numbered(step, found)
-        sources = traced if traced is not None and len(traced) == found else _shared(sources, found)
-    if len(names) != width:  # an estimator that takes a text apart itself, or drops columns
-        names, sources = [f"feature {i}" for i in range(width)], _shared(sources, width)
-    return Features(x, _distinct(names), sources)
+class Tracer:
+    """Takes rows of `columns` through `steps`; the final estimator has `width` features.
+
+    What the features are called and where they come from does not depend on rows: that is found once.
+    """
+
+    def __init__(self, steps: Sequence[Any], columns: Sequence[str], width: int) -> None:
+        self._steps = steps
+        self._columns = list(columns)
+        self._width = width
+        self._known: dict[tuple[int, ...], tuple[list[str], np.ndarray]] = {}
+
+    def through(self, x: Any, check: Callable[[], None]) -> Features:
+        """`check` is called now and then and may raise."""
+        widths = []
+        for step in self._steps:
+            check()
+            x = step.transform(x)
+            widths.append(int(x.shape[1]))
+        found = tuple(widths)
+        if found not in self._known:
+            check()
+            self._known = {found: self._traced(found)}
+        names, sources = self._known[found]
+        return Features(x, names, sources)
+
+    def _traced(self, widths: Sequence[int]) -> tuple[list[str], np.ndarray]:
+        names, sources = self._columns, list(range(len(self._columns)))
+        for step, width in zip(self._steps, widths, strict=True):
+            named = output_names(step, names)
+            try:
+                traced = trace(step, sources, names)
+            except (
+                AttributeError,
+                IndexError,
+                KeyError,
+                TypeError,
+                ValueError,
+            ):  # of another version's making
+                traced = None
+            names = named if named is not None and len(named) == width else _numbered(step, width)
+            sources = traced if traced is not None and len(traced) == width else _shared(sources, width)
+        if len(names) != self._width:  # an estimator that takes a text apart itself, or drops columns
+            names = [f"feature {i}" for i in range(self._width)]
+            sources = _shared(sources, self._width)
+        return distinct(names), np.asarray(sources, dtype=np.int64)
 
 
 def output_names(step: Any, names: Sequence[str]) -> list[str] | None:
@@ -84,16 +114,19 @@ def _numbered(step: Any, width: int) -> list[str]:
     return [f"{type(step).__name__.lower()}{index}" for index in range(width)]
 
 
-def _distinct(names: Sequence[str]) -> list[str]:
-    """The same names, with a number behind those that stand there twice."""
-    taken: set[str] = set()
+def distinct(names: Sequence[str]) -> list[str]:
+    """The same names, with a number behind those that stand there twice, and in characters that UTF-8 has."""
+    taken: dict[str, int] = {}
     found = []
     for name in names:
-        one, number = name, 1
+        one = name if name.isascii() else name.encode("utf-8", "backslashreplace").decode()
+        plain, number = one, taken.get(one, 0)
         while one in taken:
             number += 1
-            one = f"{name} #{number}"
-        taken.add(one)
+            one = f"{plain} #{number}"
+        taken[one] = 1
+        if one is not plain:
+            taken[plain] = number
         found.append(one)
     return found
 

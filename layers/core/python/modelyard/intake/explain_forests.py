@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from modelyard.intake.explain_sums import Additive, Check, NotExplainable, dense, labels_of, same
-from modelyard.intake.explain_trees import Forest, NoShares, Tree
+from modelyard.intake.explain_trees import Forest, NoShares, TooDeep, Tree
 from modelyard.serving.explanation_terms import KINDS
 
 _CATEGORIES = 256  # what the bit sets of histogram trees have room for
@@ -150,6 +150,8 @@ def _contributions(forest: Forest, x: np.ndarray, check: Check) -> np.ndarray:
             "The trees were trained with weights that leave a branch without any, so there are no shares to "
             "explain them by; train with positive sample weights."
         ) from error
+    except TooDeep as error:
+        raise NotExplainable("One of the trees is too deep to be explained; train with max_depth.") from error
 
 
 def _float32(x: Any) -> np.ndarray:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from modelyard.intake.explain_sums import Additive, Check, NotExplainable, dense, labels_of
+from modelyard.intake.explain_sums import (
+    MOST_CELLS,
+    Additive,
+    Check,
+    NotExplainable,
+    dense,
+    labels_of,
+    too_wide,
+)
 from modelyard.serving.explanation_terms import KINDS
 
 _LINEAR_SVMS = {"SVC", "NuSVC", "SVR", "NuSVR"}
@@ -27,6 +36,7 @@ _TREES = {
 _BOOSTED = {"GradientBoostingClassifier", "GradientBoostingRegressor"}
 _HISTOGRAM = {"HistGradientBoostingClassifier", "HistGradientBoostingRegressor"}
 _BAGGING = {"BaggingRegressor", "BaggingClassifier"}
+_SEARCHES = {"GridSearchCV", "RandomizedSearchCV", "HalvingGridSearchCV", "HalvingRandomSearchCV"}
 _DEEPEST = 5  # ensembles of ensembles of …
 
 
@@ -86,6 +96,8 @@ def _is_linear(estimator: Any) -> bool:
 def _linear(estimator: Any, coefficients: Any = None) -> Additive:
     """Contribution = coefficient · value; base = intercept."""
     raw = estimator.coef_ if coefficients is None else coefficients
+    if math.prod(np.shape(raw)) > 10 * MOST_CELLS:  # a sparse one may be of any shape
+        raise too_wide()
     coef = np.atleast_2d(np.asarray(raw.toarray() if hasattr(raw, "toarray") else raw, dtype=np.float64))
     intercept = np.ravel(np.asarray(estimator.intercept_, dtype=np.float64))
     base = np.broadcast_to(intercept, (len(coef),)).astype(np.float64)
@@ -102,11 +114,16 @@ def _linear(estimator: Any, coefficients: Any = None) -> Additive:
         found = np.asarray(getattr(estimator, output)(x), dtype=np.float64)
         return found.reshape(len(found), -1)
 
+    def among(x: Any, chosen: np.ndarray) -> np.ndarray:
+        product: np.ndarray = dense(x[:, chosen])[:, None, :] * coef[None, :, chosen]
+        return product
+
     names = labels_of(estimator) if classifies else None
     return Additive(
         of=output,
         base=base,
         parts=parts,
+        among=among,
         own=own,
         features=coef.shape[1],
         classes=names if names is not None and len(names) == len(base) else None,
@@ -153,16 +170,16 @@ def _combined(
         total = np.zeros((values.shape[0], len(first.base), width + 1))
         for member, picked, weight in zip(members, columns, weights, strict=True):
             found, base = member.apart(values if picked is None else values[:, picked], check)
-            # A feature may have been drawn more than once.
-            places = np.arange(width) if picked is None else picked
-            for feature, place in enumerate(places):
-                total[:, :, place] += weight * found[:, :, feature]
+            if picked is None or (len(picked) == width and (picked == np.arange(width)).all()):
+                total[:, :, :-1] += weight * found
+            else:  # a feature may have been drawn more than once
+                np.add.at(total.transpose(2, 0, 1), picked, weight * found.transpose(2, 0, 1))
             total[:, :, -1] += weight * base
         return total
 
     tolerance = max(member.tolerance for member in members)
     base = np.zeros(len(first.base))
-    return replace(first, base=base, parts=parts, own=own, features=width, tolerance=tolerance)
+    return replace(first, base=base, parts=parts, among=None, own=own, features=width, tolerance=tolerance)
 
 
 def _voting(estimator: Any, depth: int) -> Additive:
@@ -238,7 +255,7 @@ def unwrap(estimator: Any) -> Unwrapped:
     """Looks through pipelines and finished searches; whatever else wraps an estimator is one itself."""
     steps: list[Any] = []
     for _ in range(20):
-        if hasattr(estimator, "best_estimator_"):
+        if type(estimator).__name__ in _SEARCHES and hasattr(estimator, "best_estimator_"):
             estimator = estimator.best_estimator_
         elif type(estimator).__name__ == "Pipeline":
             *before, last = [step for _, step in estimator.steps]

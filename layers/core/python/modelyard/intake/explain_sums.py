@@ -28,6 +28,17 @@ class OutOfTime(Exception):
     """The deadline passed between two pieces of work."""
 
 
+class TooLong(Exception):
+    """What there is to tell would not fit into one answer."""
+
+
+def too_wide() -> NotExplainable:
+    return NotExplainable(
+        "What this model makes of the columns is too wide to be explained: its features times its outputs "
+        f"are more than {MOST_CELLS:,} numbers for each row."
+    )
+
+
 def same(total: np.ndarray) -> np.ndarray:
     return total
 
@@ -51,6 +62,8 @@ class Additive:
     has_toward: bool = False
     shown: Callable[[np.ndarray], np.ndarray] = same
     tolerance: float = 1e-6
+    among: Callable[[Any, np.ndarray], np.ndarray] | None = None
+    """`(x, chosen)` → the parts of the features `chosen`, where a feature of value 0 has no part."""
 
     def apart(self, x: Any, check: Check) -> tuple[np.ndarray, np.ndarray]:
         """Contributions (R, K, F) and the base (R, K)."""
@@ -73,7 +86,7 @@ def dense(x: Any) -> np.ndarray:
     """Numbers as a 2-D array of doubles, whatever table they came in."""
     if hasattr(x, "toarray"):
         if x.shape[0] * x.shape[1] > MOST_CELLS:
-            raise MemoryError("the rows are too wide to be explained")
+            raise too_wide()
         x = x.toarray()
     elif hasattr(x, "to_numpy"):
         x = x.to_numpy()

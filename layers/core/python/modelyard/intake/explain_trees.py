@@ -28,15 +28,24 @@ from typing import Any
 import numpy as np
 
 Array = np.ndarray
+Check = Callable[[], None]
 Decide = Callable[[Array, Array], Array]
 """(node numbers, X) → whether each row goes left at each node, shape (nodes, rows)."""
 
 _GROUP_NODES = 4096  # of several small trees worked on together
-_CELLS = 300_000  # numbers that one array of the work may hold
+_CELLS = 300_000  # numbers that one array of the work should hold …
+_MOST_CELLS = 4_000_000  # … and for one row of a large tree, before its points are worked on apart
+_SMALLEST_SHARE = 1e-290  # what is smaller would lose its digits, and divides
+_LONGEST = 2_000  # features on one path: quadrature takes half as many points, found in cubic time
+_NOW_AND_THEN = 256  # levels between two looks at the clock
 
 
 class NoShares(ValueError):
     """The trees do not say in which shares training rows went left and right."""
+
+
+class TooDeep(ValueError):
+    """A path of a tree asks more features than can be worked with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +82,8 @@ class _Group:
     leaf: Array  # numbers of the leaves
     leaf_value: Array  # (leaves, outputs)
     expected: Array  # (outputs,)
+    used: Array  # the features that decide anywhere
+    by_feature: Any  # sparse, (used, nodes): which nodes were reached by a turn of which
     points: Array
     weights: Array
     trees: Sequence[Tree] = field(repr=False)
@@ -87,13 +98,13 @@ class Forest:
         self._groups: list[_Group] = []
         self.outputs = trees[0].value.shape[1]
 
-    def contributions(self, x: Array, check: Callable[[], None]) -> Array:
+    def contributions(self, x: Array, check: Check) -> Array:
         """Shapley values of each row, and at the end what is expected where nothing is known of it: shape
-        (rows, outputs, features + 1). `check` is called now and then and may raise. Raises `NoShares`.
+        (rows, outputs, features + 1). `check` is called now and then and may raise. Raises `NoShares` and
+        `TooDeep`.
         """
         while self._waiting:
-            check()
-            self._groups.append(_group(self._waiting[0]))
+            self._groups.append(_group(self._waiting[0], check))
             del self._waiting[0]
         rows = len(x)
         total = np.zeros((self._n_features + 1, rows, self.outputs))
@@ -102,9 +113,8 @@ class Forest:
             cells = len(group.feature) * len(group.points) * (self.outputs + 1)
             at_once = max(1, _CELLS // cells)
             for start in range(0, rows, at_once):
-                check()
                 stop = min(rows, start + at_once)
-                total[:-1, start:stop] += _credit(group, x[start:stop], self._n_features)
+                total[group.used, start:stop] += _credit(group, x[start:stop], check)
         return total.transpose(1, 2, 0)
 
 
@@ -121,7 +131,7 @@ def _parts(trees: Sequence[Tree]) -> Iterator[list[Tree]]:
         yield part
 
 
-def _group(trees: Sequence[Tree]) -> _Group:
+def _group(trees: Sequence[Tree], check: Check) -> _Group:
     """Renumber the nodes of `trees` level by level and work out what does not depend on rows."""
     offsets = np.cumsum([0, *(len(tree.left) for tree in trees)])
     left = np.concatenate(
@@ -142,6 +152,8 @@ def _group(trees: Sequence[Tree]) -> _Group:
     levels: list[_Level] = []
     start = 0
     while len(old):
+        if not len(levels) % _NOW_AND_THEN:
+            check()
         inner = np.flatnonzero(left[old] >= 0) + start
         levels.append(_Level(start, start + len(old), inner))
         kept.append(old)
@@ -153,11 +165,15 @@ def _group(trees: Sequence[Tree]) -> _Group:
     order, up = np.concatenate(kept), np.concatenate(parents)
     below = up >= 0
     feature = np.where(below, split_on[order[up]], -1)
-    before = _before(feature, up)
-    share = _shares(weight[order], up, before, levels)
+    before = _before(feature, up, check)
+    own = _own_shares(weight[order], up)
+    share = _products(before, own, levels)
+    if not (share > _SMALLEST_SHARE).all():
+        raise NoShares("a branch that next to no training row came through")
     leaf = np.flatnonzero(left[order] < 0)
-    reach = _products(up, _own_shares(weight[order], up), levels)
+    reach = _products(up, own, levels)
     points, weights = _quadrature(up, before, levels)
+    used, by_feature = _users(feature)
     return _Group(
         levels=levels,
         tree=owner[order],
@@ -168,18 +184,34 @@ def _group(trees: Sequence[Tree]) -> _Group:
         leaf=leaf,
         leaf_value=value[order[leaf]],
         expected=reach[leaf] @ value[order[leaf]],
+        used=used,
+        by_feature=by_feature,
         points=points,
         weights=weights,
         trees=trees,
     )
 
 
-def _before(feature: Array, up: Array) -> Array:
+def _users(feature: Array) -> tuple[Array, Any]:
+    """The features that decide, and a matrix that sums nodes by them."""
+    from scipy import sparse
+
+    edges = np.flatnonzero(feature >= 0)
+    used, row = np.unique(feature[edges], return_inverse=True)
+    places = (row.reshape(-1), edges)
+    return used, sparse.csr_matrix((np.ones(len(edges)), places), shape=(len(used), len(feature)))
+
+
+def _before(feature: Array, up: Array, check: Check) -> Array:
     """For each node the nearest one above it that was reached by a turn of the same feature, else -1."""
     before = np.full(len(feature), -1)
     open_nodes = np.flatnonzero(up >= 0)
     above = up[open_nodes]
+    steps = 0
     while len(open_nodes):
+        if not steps % _NOW_AND_THEN:
+            check()
+        steps += 1
         same = feature[above] == feature[open_nodes]
         before[open_nodes[same]] = above[same]
         going = ~same & (up[above] >= 0)
@@ -207,57 +239,63 @@ def _products(above: Array, own: Array, levels: list[_Level]) -> Array:
     return product
 
 
-def _shares(weight: Array, up: Array, before: Array, levels: list[_Level]) -> Array:
-    return _products(before, _own_shares(weight, up), levels)
-
-
 def _quadrature(up: Array, before: Array, levels: list[_Level]) -> tuple[Array, Array]:
     """Points and weights on (0, 1), enough for the path with the most distinct features."""
     distinct = np.zeros(len(up), dtype=np.int64)
     for level in levels[1:]:
         part = slice(level.start, level.stop)
         distinct[part] = distinct[up[part]] + (before[part] < 0)
-    points, weights = np.polynomial.legendre.leggauss(max(1, (int(distinct.max()) + 1) // 2))
+    longest = int(distinct.max())
+    if longest > _LONGEST:
+        raise TooDeep(f"a path over {longest} features")
+    points, weights = np.polynomial.legendre.leggauss(max(1, (longest + 1) // 2))
     return (points + 1) / 2, weights / 2
 
 
-def _credit(group: _Group, x: Array, n_features: int) -> Array:
-    """Shapley values of `x` by this group, shape (features, rows, outputs)."""
-    from scipy import sparse
+def _credit(group: _Group, x: Array, check: Check) -> Array:
+    """Shapley values of `x` by this group, shape (used features, rows, outputs)."""
+    taken = _taken(group, x, check)
+    outputs = group.leaf_value.shape[1]
+    earned = np.zeros((len(group.feature), len(x), outputs))
+    at_once = max(1, _MOST_CELLS // (taken.size * (outputs + 1)))
+    for start in range(0, len(group.points), at_once):
+        few = slice(start, start + at_once)
+        earned += _at_points(group, taken, group.points[few], group.weights[few], check)
+    summed: Any = group.by_feature @ earned.reshape(len(earned), -1)
+    return np.asarray(summed).reshape(len(group.used), len(x), outputs)
 
-    rows, nodes = len(x), len(group.feature)
-    taken = _taken(group, x)
-    product = np.ones((nodes, rows, len(group.points)))
+
+def _at_points(group: _Group, taken: Array, points: Array, weights: Array, check: Check) -> Array:
+    """What each edge earns for its feature, summed over some points, shape (nodes, rows, outputs)."""
+    nodes, rows = taken.shape
+    product = np.ones((nodes, rows, len(points)))
     credit = np.zeros_like(product)  # (o - z) / g of each edge, less that of the edge before
     share, before = group.share, group.before
-    for upper, level in zip(group.levels, group.levels[1:], strict=False):
+    for number, (upper, level) in enumerate(zip(group.levels, group.levels[1:], strict=False)):
+        if not number % _NOW_AND_THEN:
+            check()
         part = slice(level.start, level.stop)
         earlier = before[part]
         repeated = np.flatnonzero(earlier >= 0)
         earlier = earlier[repeated]
         o, z = taken[part], share[part, None]
-        factor, own = _factor(o, z, group.points)
+        factor, own = _factor(o, z, points)
         if len(repeated):
-            first, credited = _factor(taken[earlier], share[earlier, None], group.points)
+            first, credited = _factor(taken[earlier], share[earlier, None], points)
             factor[repeated] /= first
             own[repeated] -= credited
         credit[part] = own
         product[part] = np.repeat(product[upper.inner], 2, axis=0) * factor
     below = np.zeros((*product.shape, group.leaf_value.shape[1]))
     below[group.leaf] = product[group.leaf][..., None] * group.leaf_value[:, None, None, :]
-    for upper, level in zip(reversed(group.levels[:-1]), reversed(group.levels[1:]), strict=True):
+    for number, level in enumerate(reversed(group.levels[1:])):
+        if not number % _NOW_AND_THEN:
+            check()
+        upper = group.levels[-2 - number]
         pairs = below[level.start : level.stop]
         below[upper.inner] = pairs[0::2] + pairs[1::2]
-    earned = np.einsum("nrq,nrqk,q->nrk", credit, below, group.weights, optimize=False)
-    edges = np.flatnonzero(group.feature >= 0)
-    if not len(edges):
-        return np.zeros((n_features, rows, below.shape[-1]))
-    ones = np.ones(len(edges))
-    by_feature = sparse.csr_matrix(
-        (ones, (group.feature[edges], np.arange(len(edges)))), shape=(n_features, len(edges))
-    )
-    summed: Any = by_feature @ earned[edges].reshape(len(edges), -1)
-    return np.asarray(summed).reshape(n_features, rows, -1)
+    earned: Array = np.einsum("nrq,nrqk,q->nrk", credit, below, weights, optimize=False)
+    return earned
 
 
 def _factor(o: Array, z: Array, points: Array) -> tuple[Array, Array]:
@@ -267,15 +305,16 @@ def _factor(o: Array, z: Array, points: Array) -> tuple[Array, Array]:
     return g, gap[..., None] / g
 
 
-def _taken(group: _Group, x: Array) -> Array:
+def _taken(group: _Group, x: Array, check: Check) -> Array:
     """o: whether each row takes all turns of the node's own feature down to it, shape (nodes, rows)."""
     taken = np.ones((len(group.feature), len(x)))
     turns_left = np.zeros((len(group.feature), len(x)), dtype=bool)
     inner = np.concatenate([level.inner for level in group.levels])
-    for number in np.unique(group.tree[inner]) if len(inner) else ():
-        mine = inner[group.tree[inner] == number]
-        turns_left[mine] = group.trees[number].decide(group.node[mine], x)
-    for upper, level in zip(group.levels, group.levels[1:], strict=False):
+    for mine in _by_tree(group.tree, inner):
+        turns_left[mine] = group.trees[group.tree[mine[0]]].decide(group.node[mine], x)
+    for number, (upper, level) in enumerate(zip(group.levels, group.levels[1:], strict=False)):
+        if not number % _NOW_AND_THEN:
+            check()
         left = turns_left[upper.inner]
         ways = np.stack([left, ~left], axis=1).reshape(-1, len(x))
         earlier = group.before[level.start : level.stop]
@@ -283,3 +322,10 @@ def _taken(group: _Group, x: Array) -> Array:
         ways[repeated] &= taken[earlier[repeated]] > 0
         taken[level.start : level.stop] = ways
     return taken
+
+
+def _by_tree(tree: Array, nodes: Array) -> list[Array]:
+    """`nodes` apart by the tree that they belong to."""
+    ordered = nodes[np.argsort(tree[nodes], kind="stable")]
+    parts = np.split(ordered, np.flatnonzero(np.diff(tree[ordered])) + 1)
+    return [part for part in parts if len(part)]

@@ -22,6 +22,7 @@ _RETIRE_AFTER = (
     _CPU_SECONDS / 4
 )  # seconds of predicting, long before the kernel would end the worker mid-request
 _EXPLAINING = 0.8  # of the request's time, for explanations
+_WORTHWHILE = 0.1  # of the request's time: with less left after loading, the question waits for the next
 _MODEL_FILE = "model"
 Fetch = Callable[..., str]
 
@@ -60,6 +61,9 @@ class Workers:
             worker = self._worker(key, request, deadline)
             if worker is None:
                 return _error("timeout", "the model is still loading")
+            if worker.waited and not worker.busy and deadline - time.monotonic() < _WORTHWHILE * seconds:
+                # Loaded just now: better late than ended, and loaded again, for not answering at once.
+                return _error("timeout", "the model took most of the time to load")
             return self._ask(key, worker, request, deadline)
         except ChildDied as death:
             self._drop(key)

@@ -13,6 +13,11 @@ from typing import Any
 from modelyard.intake.verdict import Limits, Refused
 from modelyard.serving.signature import Signature
 
+_TOO_LARGE = (
+    "This model needs more memory to be explained than its sandbox has. Fewer rows may help; a model of "
+    "fewer or smaller trees does."
+)
+
 
 def main() -> None:
     """Confine, load the one model that the parent names, then answer predictions."""
@@ -34,8 +39,24 @@ def main() -> None:
     channel.send({"loaded": True})
     while (request := channel.receive()) is not None:
         seconds = float(request["explain_seconds"]) if "explain_seconds" in request else None
-        channel.send(model.answer(request["columns"], request["outputs"], explain_seconds=seconds))
+        answer = model.answer(request["columns"], request["outputs"], explain_seconds=seconds)
+        _send(channel, answer)
     os._exit(0)  # no destructors of what a stranger built
+
+
+def _send(channel: Any, answer: dict[str, Any]) -> None:
+    """What cannot be sent whole costs an answer, not the worker."""
+    from modelyard.intake.process import MOST_ANSWER, encode
+
+    try:
+        frame = encode(answer)
+    except MemoryError:
+        frame = encode(_error("too_large", "the answer does not fit into memory"))
+    except Exception as error:  # labels may be of any class
+        frame = encode(_error("model_error", _told(error)))
+    if len(frame) > MOST_ANSWER:
+        frame = encode(_error("too_large", "the answer is larger than one call can carry"))
+    channel.send_frame(frame)
 
 
 class Model:
@@ -71,6 +92,7 @@ class Model:
         from modelyard.intake.estimators import call, plain
         from modelyard.intake.frames import native_input
 
+        started = time.monotonic()
         unknown = [output for output in outputs if output not in self._signature.outputs]
         if unknown or not columns:
             return _error("model_error", "the request does not fit the model's signature")
@@ -83,7 +105,8 @@ class Model:
                 if len(found[output]) != rows:
                     return _error("model_error", "the model did not answer one row for each row")
             if explain_seconds is not None:
-                explained = self._explained(columns, explain_seconds)
+                left = explain_seconds - (time.monotonic() - started)
+                explained = self._explained(columns, left)
                 return explained if "error" in explained else explained | {"outputs": found}
         except MemoryError:
             return _error("out_of_memory", "the model needed more memory than it may use")
@@ -93,7 +116,7 @@ class Model:
 
     def _explained(self, columns: list[list[Any]], seconds: float) -> dict[str, Any]:
         from modelyard.intake.explain import Explainer
-        from modelyard.intake.explain_sums import Mismatch, NotExplainable, OutOfTime
+        from modelyard.intake.explain_sums import Mismatch, NotExplainable, OutOfTime, TooLong
         from modelyard.intake.frames import native_input
 
         started = time.monotonic()
@@ -109,6 +132,12 @@ class Model:
             return _error("explanation_mismatch", str(error))
         except OutOfTime:
             return _error("timeout", "the explanation takes longer than the request")
+        except TooLong:
+            return _error("too_large", "the explanations are larger than one answer can carry")
+        except MemoryError:
+            # What it took is given back with this frame, unlike what the estimator itself may have left.
+            self._explainer = None
+            return _error("not_explainable", _TOO_LARGE)
 
 
 def _told(error: BaseException) -> str:

@@ -24,6 +24,9 @@ from modelyard.intake.confine import Budget
 
 Death = Literal["timeout", "out_of_memory", "crashed", "protocol"]
 MAX_MESSAGE = 64 * 1024 * 1024
+MOST_ANSWER = 24 * 1024 * 1024
+"""What a worker sends at most: more than Lambda's 6 MB in any spelling, and less than breaks the pipe."""
+
 _HEADER = struct.Struct(">I")
 _STDERR_TAIL = 4096
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")

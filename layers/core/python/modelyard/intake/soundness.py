@@ -46,6 +46,9 @@ def _follow(item: Any, left: Any, right: Any, leaf: Any) -> int:
         chosen = children[inner].astype(np.int64)
         if (chosen <= inner).any() or (chosen >= count).any():
             unsound(item, "a node points outside the tree or backwards")
+    children = np.concatenate([left[inner], right[inner]]).astype(np.int64)
+    if len(children) and np.bincount(children).max() > 1:
+        unsound(item, "two nodes share what lies below them, so it is no tree")
     level, depth = np.array([0]), 0
     while True:
         level = level[~leaf[level]]

@@ -82,7 +82,7 @@ def core(
         raise too_slow() from error
     told = answer.get("outputs")
     if told is None:
-        raise _problem(answer.get("error") or {})
+        raise _problem(answer.get("error") or {}, batch.rows)
     if "explanations" not in answer:
         raise Unavailable("Explanations are not at hand yet; they are being deployed. Try again shortly.")
     explanations = answer["explanations"]
@@ -105,13 +105,27 @@ def too_slow() -> ExplanationTimeout:
     )
 
 
-def _problem(error: dict[str, Any]) -> Exception:
-    kind, detail = error.get("kind"), str(error.get("detail") or "")
+def _problem(error: dict[str, Any], rows: int) -> Exception:
+    kind = error.get("kind")
     if kind == "not_explainable":
-        return NotExplainable(detail)
+        return NotExplainable(str(error.get("detail") or ""))
     if kind == "explanation_mismatch":
-        return mismatch(detail)
+        # How far stands in the sandbox's own log: what a sandbox writes does not enter this one.
+        return mismatch("the parts do not add up to what the original says; the sandbox's log says how far")
+    if kind == "too_large":
+        return _too_large(rows)
     return too_slow() if kind == "timeout" else native_problem(error)
+
+
+def _too_large(rows: int) -> Exception:
+    if rows > 1:
+        return TooManyRows(
+            "The explanations of these rows are larger than one answer can be. Send fewer rows."
+        )
+    return NotExplainable(
+        "The explanation of one row is larger than an answer can be: the model has too many outputs, or the "
+        "names of its columns or classes are too long."
+    )
 
 
 def agrees(served: Any, original: Any) -> bool:

@@ -29,6 +29,8 @@ def native_invoke(call: InvokeBytes) -> Invoke:
             answer: dict[str, Any] = orjson.loads(call(data, tenant, seconds))
         except AwsError as error:
             raise _problem(error) from error
+        except orjson.JSONDecodeError as error:  # halves of surrogate pairs, which only Python writes
+            raise ModelError("The model's answer on this input cannot be written as JSON.") from error
         return answer
 
     return invoke

@@ -1,0 +1,75 @@
+"""The sandbox's worker around explanations: what goes wrong in them is said, and leaves nothing behind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from modelyard.intake.describe import describe
+from modelyard.intake.explain_sums import TooLong
+from modelyard.intake.native_worker import Model
+from modelyard.intake.verdict import StaticReport
+from sklearn.linear_model import Ridge
+
+X = np.random.default_rng(2).normal(size=(30, 3))
+COLUMNS = X[:4].T.tolist()
+
+
+class Failing:
+    """An explainer that raises."""
+
+    def __init__(self, error: BaseException) -> None:
+        self._error = error
+        self.seconds = 0.0
+
+    def explain(self, batch: Any, seconds: float) -> Any:
+        self.seconds = seconds
+        raise self._error
+
+
+def model_with(explainer: Any = None) -> Model:
+    estimator = Ridge().fit(X, X[:, 0])
+    model = Model(estimator, describe(estimator, StaticReport(format="joblib", size=1)).signature, None)
+    model._explainer = explainer
+    return model
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "words"),
+    [
+        (MemoryError(), "not_explainable", "memory"),
+        (TooLong(), "too_large", "larger than one answer"),
+        (RecursionError("3.75"), "model_error", "RecursionError at"),
+        (FloatingPointError("3.75"), "model_error", "FloatingPointError at"),
+    ],
+)
+def test_what_an_explanation_raises(error: Exception, kind: str, words: str) -> None:
+    model = model_with(Failing(error))
+    answer = model.answer(COLUMNS, ["predict"], explain_seconds=10)
+    assert set(answer) == {"error"}
+    assert answer["error"]["kind"] == kind
+    assert words in answer["error"]["detail"]
+    assert "3.75" not in answer["error"]["detail"]
+    assert "outputs" in model.answer(COLUMNS, ["predict"])
+
+
+def test_memory_that_an_explanation_took_is_given_back() -> None:
+    model = model_with(Failing(MemoryError()))
+    assert "error" in model.answer(COLUMNS, ["predict"], explain_seconds=10)
+    assert len(model.answer(COLUMNS, ["predict"], explain_seconds=10)["explanations"]) == 4
+
+
+def test_the_prediction_before_it_uses_the_time_up() -> None:
+    explainer = Failing(TooLong())
+    model = model_with(explainer)
+    model.answer(COLUMNS, ["predict"] * 300, explain_seconds=10)
+    assert explainer.seconds < 9.99
+
+
+def test_one_request_leaves_nothing_for_the_next() -> None:
+    model = model_with()
+    fresh = model_with().answer(COLUMNS, ["predict"], explain_seconds=10)
+    model.answer((X[4:20] * 1e6).T.tolist(), ["predict"], explain_seconds=10)
+    model.answer([["no"], ["number"], ["here"]], ["predict"], explain_seconds=10)
+    assert model.answer(COLUMNS, ["predict"], explain_seconds=10) == fresh
