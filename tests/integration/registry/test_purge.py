@@ -135,11 +135,26 @@ def test_a_version_ends_alone(make_sweep, drop, with_job, database, user, clock,
         drop()
     first, second, third = rows.versions()
     kept, lost = with_job(third), with_job(second)
+    with database.transaction() as session:
+        session.add_all(
+            Prediction(
+                id=new_id("prd"),
+                at=version.created_at,
+                user_id=user.id,
+                model_id=version.model_id,
+                version_id=version.id,
+                status_code=200,
+                duration_ms=1.0,
+            )
+            for version in (first, second)
+        )
     delete(database, user, clock, first.model_id, 2)
     clock.turn(days=31)
     report = make_sweep().run()
     assert (report.models, report.versions, report.errors) == (0, 1, 0)
     assert [version.number for version in rows.versions()] == [1, 3]
+    with database.transaction() as session:
+        assert session.scalars(select(Prediction.version_id)).all() == [first.id]
     left = cloud.keys()
     assert kept in left
     assert lost not in left

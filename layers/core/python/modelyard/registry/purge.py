@@ -114,6 +114,8 @@ class RegistrySweep:
             repository = ModelRepository(session, user_id)
             gone = repository.deleted_version(version_id)
             if gone is not None:
+                ours = (Prediction.user_id == user_id, Prediction.model_id == gone.model_id)
+                session.execute(delete(Prediction).where(*ours, Prediction.version_id == version_id))
                 repository.erase(gone)
         return gone is not None
 
