@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from sqlalchemy import or_, select, tuple_
+from sqlalchemy import func, or_, select, tuple_
 
 from modelyard.db.engine import Database
 from modelyard.db.tables import Model
@@ -88,8 +88,9 @@ class Trials:
         ).where(or_(Model.traffic.is_not(None), Model.shadow.is_not(None)), Model.deleted_at.is_(None))
         if among is not None:
             statement = statement.where(tuple_(Model.user_id, Model.id).in_(among))
+        # By chance: should time not do for all, it is not the same ones that are left each time.
         with self._database.transaction() as session:
-            return [Trial(*row) for row in session.execute(statement.order_by(Model.id))]
+            return [Trial(*row) for row in session.execute(statement.order_by(func.random()))]
 
     def _take(self, trials: Iterable[Trial], report: TrialReport, seconds: float) -> None:
         end = self._now() + seconds
