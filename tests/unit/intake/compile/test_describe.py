@@ -186,3 +186,26 @@ def test_what_cannot_answer_is_refused_with_words(kind: str) -> None:
         describe(estimator, REPORT)
     assert refusal.value.rule in ("input", "no_prediction")
     assert "fitted" in refusal.value.detail
+
+
+def test_thresholds_of_lightgbm_are_those_of_its_trees() -> None:
+    """Read off the model's text; the library's own dump takes a hundred times as long."""
+    from lightgbm import LGBMRegressor
+    from modelyard.intake.boosters import lightgbm_facts
+    from modelyard.intake.fact import Fact, finite, thin
+
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame(rng.normal(size=(300, 3)), columns=["a", "b", "c"])
+    frame["city"] = pd.Categorical(rng.choice(["Bonn", "Ulm", "Köln"], 300))
+    frame.iloc[::7, 1] = np.nan
+    y = frame["a"] * 2 + (frame["city"] == "Ulm")
+    model = LGBMRegressor(n_estimators=30, verbose=-1).fit(frame, y)
+    facts = [Fact() for _ in range(4)]
+    lightgbm_facts(model, facts)
+    trees = model.booster_.trees_to_dataframe()
+    for index, name in enumerate(frame):
+        asked = trees[(trees["split_feature"] == name) & (trees["decision_type"] == "<=")]
+        assert facts[index].points == pytest.approx(thin(finite(asked["threshold"].astype(float))))
+    assert facts[0].points
+    assert facts[3].points == []
+    assert facts[3].categories == ["Bonn", "Köln", "Ulm"]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from modelyard.intake.describe import describe
 from modelyard.intake.explain_sums import TooLong
-from modelyard.intake.native_worker import Model
-from modelyard.intake.verdict import StaticReport
+from modelyard.intake.native_worker import Model, missing_strings
+from modelyard.intake.verdict import Limits, StaticReport
 from sklearn.linear_model import Ridge
 
 X = np.random.default_rng(2).normal(size=(30, 3))
@@ -73,3 +74,25 @@ def test_one_request_leaves_nothing_for_the_next() -> None:
     model.answer((X[4:20] * 1e6).T.tolist(), ["predict"], explain_seconds=10)
     model.answer([["no"], ["number"], ["here"]], ["predict"], explain_seconds=10)
     assert model.answer(COLUMNS, ["predict"], explain_seconds=10) == fresh
+
+
+def test_numbers_need_no_second_description_of_the_model() -> None:
+    """Of a large booster two of them took half a minute, which its first callers waited for."""
+    nothing_to_ask = object()
+    signature = describe(Ridge().fit(X, X[:, 0]), StaticReport(format="joblib", size=1)).signature
+    assert missing_strings(nothing_to_ask, signature) is None
+
+
+def test_missing_strings_are_what_they_were_in_training(tmp_path: Path) -> None:
+    import joblib
+    import pandas as pd
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder
+
+    for missing in (None, np.nan):
+        frame = pd.DataFrame({"city": pd.Series(["Ulm", missing, "Bonn"] * 10, dtype=object)})
+        estimator = make_pipeline(OneHotEncoder(), Ridge()).fit(frame, np.arange(30) % 3)
+        joblib.dump(estimator, tmp_path / "model.joblib")
+        signature = describe(estimator, StaticReport(format="joblib", size=1)).signature.to_json()
+        answer = Model.load(tmp_path / "model.joblib", Limits(), signature).answer([[None]], ["predict"])
+        assert answer["outputs"]["predict"] == pytest.approx(estimator.predict(frame[1:2]))

@@ -20,7 +20,7 @@ def lightgbm_facts(estimator: Any, facts: list[Fact]) -> None:
     columns.
     """
     booster = estimator.booster_
-    dump = booster.dump_model()
+    dump = booster.dump_model(num_iteration=1)  # of a large model the whole takes ten seconds and more
     names = dump["feature_names"]
     labels = iter(booster.pandas_categorical or [])
     for index, name in enumerate(names[: len(facts)]):
@@ -34,16 +34,26 @@ def lightgbm_facts(estimator: Any, facts: list[Fact]) -> None:
         elif info:
             facts[index].low, facts[index].high = float(info["min_value"]), float(info["max_value"])
             facts[index].span = span((info["min_value"], info["max_value"]))
-    found: dict[int, list[float]] = {}
-    stack = [tree["tree_structure"] for tree in dump["tree_info"]]
-    while stack:
-        node = stack.pop()
-        if "split_feature" in node:
-            if node["decision_type"] == "<=":
-                found.setdefault(node["split_feature"], []).append(float(node["threshold"]))
-            stack += [node["left_child"], node["right_child"]]
-    for index, points in found.items():
+    for index, points in _lightgbm_thresholds(booster.model_to_string()).items():
         facts[index].points = thin(finite(points))
+
+
+def _lightgbm_thresholds(text: str) -> dict[int, list[float]]:
+    """Numbers at which each feature is split, from the lines of the model's text."""
+    found: dict[int, list[float]] = {}
+    features: list[str] = []
+    thresholds: list[str] = []
+    for line in text.split("\n"):
+        name, _, values = line.partition("=")
+        if name == "split_feature":
+            features = values.split()
+        elif name == "threshold":
+            thresholds = values.split()
+        elif name == "decision_type":
+            for feature, threshold, kind in zip(features, thresholds, values.split(), strict=True):
+                if not int(kind) & 1:  # the lowest bit: a set of categories
+                    found.setdefault(int(feature), []).append(float(threshold))
+    return found
 
 
 def xgboost_facts(estimator: Any, facts: list[Fact]) -> None:

@@ -73,15 +73,11 @@ class Model:
         """Scan and open again: the file may be the same, but trust is not kept on disk."""
         from modelyard.intake import gate, loading
         from modelyard.intake.estimators import single_thread
-        from modelyard.intake.inputs import inputs_of
 
         estimator = loading.load(path, gate.scan(path, limits), limits)
         single_thread(estimator)
         described = Signature.from_json(signature)
-        found = (inputs_of(estimator)[2], inputs_of(estimator, unused=True)[2])
-        fitting = [facts for facts in found if len(facts) == len(described.columns)]
-        missing = [fact.missing for fact in fitting[0]] if fitting else None
-        return cls(estimator, described, missing)
+        return cls(estimator, described, missing_strings(estimator, described))
 
     def answer(
         self, columns: list[list[Any]], outputs: list[str], *, explain_seconds: float | None = None
@@ -138,6 +134,18 @@ class Model:
             # What it took is given back with this frame, unlike what the estimator itself may have left.
             self._explainer = None
             return _error("not_explainable", _TOO_LARGE)
+
+
+def missing_strings(estimator: Any, signature: Signature) -> list[Any] | None:
+    """What stands for a missing string, column by column; a large model of numbers would take long to ask."""
+    from modelyard.intake.inputs import inputs_of
+
+    if any(column.kind == "string" for column in signature.columns):
+        for unused in (False, True):
+            facts = inputs_of(estimator, unused=unused)[2]
+            if len(facts) == len(signature.columns):
+                return [fact.missing for fact in facts]
+    return None
 
 
 def _told(error: BaseException) -> str:
