@@ -112,6 +112,27 @@ def test_the_log_line_is_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[1]["_aws"]["CloudWatchMetrics"] == lines[0]["_aws"]["CloudWatchMetrics"]
 
 
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [("x" * 6_000_000, 200), ("x" * 6_300_000, 413), ('"' * 2_000_000, 413), ("é" * 3_200_000, 413)],
+)
+def test_answers_that_lambda_would_not_take(
+    text: str, status: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They would become the gateway's 502; their size is that of the body as a JSON text."""
+
+    def large(_: LeanRequest) -> LeanResponse:
+        return LeanResponse(json.dumps({"text": text}, ensure_ascii=False))
+
+    answer = ApiGateway(LeanApp({"POST /large": large}, origins=tuple, log=log_request)).post("/large")
+    assert answer.status == status
+    line = json.loads(capsys.readouterr().out)
+    assert line["status_code"] == status
+    if status == 413:
+        assert (answer.json()["code"], line["error"]) == ("too_large", "too_large")
+        assert "fewer rows" in answer.json()["detail"]
+
+
 class TestRequest:
     def read(self, **changes: Any) -> LeanRequest:
         seen: list[LeanRequest] = []

@@ -214,7 +214,11 @@ class TestNative:
         assert tenant == "usr_1"
         assert 3.5 < payload["deadline_seconds"] < seconds <= 5
         assert payload["columns"] == [(1,), [None], [2.5], [4]]
-        assert payload["signature"] == logistic().signature.to_json()
+        told, whole = Signature.from_json(payload["signature"]), logistic().signature
+        assert (told.layout, told.outputs) == (whole.layout, whole.outputs)
+        assert [(c.name, c.kind, c.dtype, c.categories) for c in told.columns] == [
+            (c.name, c.kind, c.dtype, c.categories) for c in whole.columns
+        ]
         assert payload["artifact_url"] == "https://s3.example.com/a"
         assert set(payload) == {
             "version_id", "artifact_url", "artifact_sha256", "artifact_format", "artifact_size",
@@ -238,6 +242,20 @@ class TestNative:
         with pytest.raises(problem) as caught:
             runtime.predict(Batch([[1]] * 4, 1), ["predict"], soon())
         assert "inside" not in caught.value.detail
+
+    def test_a_model_of_very_many_columns_leaves_room_for_rows(self) -> None:
+        columns = [
+            Column(name=f"measurement_{i}", categories=["a"] if i == 7 else None) for i in range(30_000)
+        ]
+        runtime = NativeRuntime(
+            replace(logistic().signature, columns=columns, example={"inputs": [[0.0] * 30_000]}),
+            ready_version(3),
+            tenant="usr_1",
+            presign=lambda key: key,
+            invoke=native_invoke(lambda data, *_: b'{"outputs": {"predict": [%d]}}' % len(data)),
+        )
+        answer = runtime.predict(Batch([[0.123456789] * 10] * 30_000, 10), ["predict"], soon())
+        assert answer["predict"][0] < 6_000_000
 
     def test_no_time_left_is_not_worth_a_call(self) -> None:
         runtime = self.runtime({})

@@ -192,7 +192,7 @@ class NativeRuntime:
         presign: Callable[[str], str],
         invoke: Invoke,
     ) -> None:
-        self._signature = signature.to_json()
+        self._signature = _of_input(signature)
         self._version = version
         self._tenant = tenant
         self._presign = presign
@@ -243,6 +243,25 @@ class NativeRuntime:
             "deadline_seconds": round(min(seconds - slack, longest), 3),
         } | more
         return self._invoke(payload, self._tenant, seconds)
+
+
+def _of_input(signature: Signature) -> dict[str, Any]:
+    """What the sandbox needs to know. The whole signature of a model of very many columns leaves no room for
+    rows within the 6 MB of a call.
+    """
+    columns: list[dict[str, Any]] = []
+    for column in signature.columns:
+        told: dict[str, Any] = {"name": column.name, "kind": column.kind, "dtype": column.dtype}
+        if column.categories is not None:
+            told["categories"] = column.categories
+        columns.append(told)
+    return {
+        "estimator": signature.estimator,
+        "task": signature.task,
+        "layout": signature.layout,
+        "columns": columns,
+        "outputs": signature.outputs,
+    }
 
 
 def native_problem(error: dict[str, Any]) -> Exception:

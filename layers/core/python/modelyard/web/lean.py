@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 import orjson
 
-from modelyard.kit.errors import Malformed, Problem
+from modelyard.kit.errors import Malformed, Problem, TooLarge
 from modelyard.telemetry.metrics import directive, embedded
 from modelyard.telemetry.records import rfc3339, write_line
 from modelyard.web.shapes import (
@@ -31,6 +31,8 @@ from modelyard.web.shapes import (
     request_id,
 )
 
+_LARGEST_ANSWER = 6_200_000  # bytes; Lambda's own end is at 6 MiB, headers included …
+_SURELY_FITS = 1_000_000  # … and no character takes more than six of them
 _PARAMETER = re.compile(r"\\?\{([a-z_]+)\\?\}")
 _LOWER_SECURITY = {name.lower(): value for name, value in SECURITY_HEADERS.items()}
 _METRICS: Any = orjson.Fragment(
@@ -123,6 +125,8 @@ class LeanApp:
         code: str | None = None
         try:
             response = self._dispatch(request)
+            if len(response.body) > _SURELY_FITS:
+                _check_size(response.body)
         except Problem as problem:
             response, code = self._rendered(problem, request), problem.code
         except Exception:
@@ -200,6 +204,15 @@ def log_request(request: LeanRequest, status: int, code: str | None) -> None:
     if code is not None:
         line["error"] = code
     write_line(orjson.dumps(line).decode())
+
+
+def _check_size(body: str) -> None:
+    """Lambda takes answers as JSON texts; one that is too large would become a 502 of the gateway."""
+    if len(orjson.dumps(body)) > _LARGEST_ANSWER:
+        raise TooLarge(
+            "The answer is larger than one response can be (6 MB). Send fewer rows, ask for fewer outputs, "
+            "or send all of them as a job to /api/predict/batch/{model_id}."
+        )
 
 
 def _compile(route: str, endpoint: Endpoint) -> tuple[str, str, re.Pattern[str], Endpoint]:
