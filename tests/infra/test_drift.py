@@ -7,6 +7,8 @@ import json
 from typing import Any
 
 import pytest
+from modelyard.web import predict_routes, prediction
+from modelyard.web.routing import Route
 
 from infra import catalogue
 from infra.stages import LOCAL
@@ -41,6 +43,12 @@ def test_the_handler_answers_the_routes_of_the_catalogue(name: str) -> None:
 
 def test_no_function_behind_an_event_has_routes() -> None:
     assert set(openapi.routers()) == {f.name for f in catalogue.FUNCTIONS if f.routes}
+
+
+def test_predict_takes_the_parameters_that_its_documentation_names() -> None:
+    (route,) = predict_routes.router.routes
+    assert isinstance(route, Route)
+    assert route.query_names == set(prediction.PARAMETERS)
 
 
 def test_predict_answers_what_its_documentation_says() -> None:

@@ -1,5 +1,5 @@
 """What `predict` answers, for the OpenAPI document. `functions/predict` serves these routes without FastAPI;
-`tests/integration/web/test_openapi.py` holds the two against each other.
+`tests/infra/test_drift.py` holds the two against each other.
 """
 
 from __future__ import annotations
@@ -125,6 +125,13 @@ async def predict(
     routing_key: Annotated[
         str | None,
         Header(alias="X-Routing-Key", description="Equal keys get the same version where requests are split"),
+    ] = None,
+    cache_control: Annotated[
+        str | None,
+        Header(
+            alias="Cache-Control",
+            description="no-cache: computed, and stored; no-store: neither read from the cache nor stored",
+        ),
     ] = None,
     alias: Annotated[
         str | None, Query(max_length=64, description="Such as champion, instead of a version")

@@ -13,7 +13,7 @@ from modelyard.telemetry.records import PredictionRecord, write_line
 from modelyard.web.lean import LeanRequest, LeanResponse, log_request
 
 _SPARE_SECONDS = 1.0  # of Lambda's own deadline, to still write an answer
-_PARAMETERS = ("version", "alias", "outputs", "explain", "timeout")
+PARAMETERS = ("version", "alias", "outputs", "explain", "timeout")
 # The local entry names bodies that came without a type so; binary bodies are none of this route's.
 _JSON_TYPES = frozenset({"", "application/json", "application/octet-stream"})
 
@@ -129,8 +129,8 @@ def ask_of(request: LeanRequest, model_id: str) -> Ask:
 def _parameters(query: dict[str, list[str]]) -> tuple[int | None, tuple[str, ...], float]:
     """Version, outputs and seconds to wait."""
     for name, values in query.items():
-        if name not in _PARAMETERS:
-            raise _bad("query:…", f"expected no parameters but {', '.join(_PARAMETERS)}")
+        if name not in PARAMETERS:
+            raise _bad("query:…", f"expected no parameters but {', '.join(PARAMETERS)}")
         if len(values) != 1:
             raise _bad(f"query:{name}", "expected once")
     number = query.get("version", [""])[0].removeprefix("v")
