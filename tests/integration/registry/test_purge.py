@@ -15,7 +15,7 @@ from modelyard.registry.purge import RegistrySweep
 from modelyard.registry.repository import ModelRepository
 from modelyard.registry.routes import RouteBook
 from modelyard.serving.route import route_key
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from tests.fakes.redis import RedisDown
 
@@ -128,6 +128,27 @@ def test_a_model_ends_with_everything_that_hangs_on_it(
         assert session.scalar(select(func.count()).select_from(Job)) == 0
         assert session.scalar(select(func.count()).select_from(Prediction)) == 0
     assert make_sweep().run().models == 0
+
+
+def test_the_records_of_a_busy_model_end_with_it_and_no_others(make_sweep, drop, database, user, clock, rows):
+    """More than one statement takes, over several days."""
+    drop()
+    drop("other")
+    busy, other = rows.models()
+    many = text(
+        "insert into predictions (id, at, user_id, model_id, status_code, duration_ms)"
+        " select 'prd_' || n || :own, now() + (n % 3) * interval '1 day', :user_id, :model_id, 200, 1 from generate_series(1, :count) n"
+    )
+    with database.transaction() as session:
+        for model, count in ((busy, 16_001), (other, 3)):
+            own = {"own": model.id[-8:], "user_id": user.id, "model_id": model.id, "count": count}
+            session.execute(many, own)
+    delete(database, user, clock, busy.id)
+    clock.turn(days=31)
+    report = make_sweep().run()
+    assert (report.models, report.errors) == (1, 0)
+    with database.transaction() as session:
+        assert session.scalars(select(Prediction.model_id)).all() == [other.id] * 3
 
 
 def test_a_version_ends_alone(make_sweep, drop, with_job, database, user, clock, rows, cloud):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import ColumnElement, delete, func, select
 
 from modelyard.db.engine import Database
 from modelyard.db.tables import Job, Model, ModelVersion, Prediction
@@ -21,6 +21,9 @@ from modelyard.telemetry.log import logger
 
 RECENT = timedelta(minutes=15)
 """Longer than the schedule's pause: every change is published at least once more."""
+
+_RECORDS = 5000
+"""Of predictions, deleted in one statement."""
 
 
 @dataclass(slots=True)
@@ -92,13 +95,12 @@ class RegistrySweep:
             job_ids = list(session.scalars(jobs))
         self._remove(user_id, versions, job_ids)
         self._store.delete_prefix(f"models/{user_id}/{model_id}/")
+        self._forget_predictions(user_id, model_id)
         with self._database.transaction() as session:
             repository = ModelRepository(session, user_id)
             model = repository.find_model(model_id, lock=True, deleted=True)
             if model is None:
                 return False
-            ours = (Prediction.user_id == user_id, Prediction.model_id == model_id)
-            session.execute(delete(Prediction).where(*ours))
             repository.erase(model)
         return True
 
@@ -110,14 +112,31 @@ class RegistrySweep:
             jobs = select(Job.id).where(Job.user_id == user_id, Job.version_id == version_id)
             job_ids = list(session.scalars(jobs))
         self._remove(user_id, [version], job_ids)
+        self._forget_predictions(user_id, version.model_id, Prediction.version_id == version_id)
         with self._database.transaction() as session:
             repository = ModelRepository(session, user_id)
             gone = repository.deleted_version(version_id)
             if gone is not None:
-                ours = (Prediction.user_id == user_id, Prediction.model_id == gone.model_id)
-                session.execute(delete(Prediction).where(*ours, Prediction.version_id == version_id))
                 repository.erase(gone)
         return gone is not None
+
+    def _forget_predictions(self, user_id: str, model_id: str, *which: ColumnElement[bool]) -> None:
+        """Day by day, which is a partition, and in pieces: millions in one statement would run out of time at
+        every attempt.
+        """
+        whose = (Prediction.user_id == user_id, Prediction.model_id == model_id)
+        with self._database.transaction() as session:
+            extent = select(func.min(Prediction.at), func.max(Prediction.at)).where(*whose)
+            since, last = session.execute(extent).one()
+        while since is not None and since <= last:
+            until = since.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+            day = (*whose, *which, Prediction.at >= since, Prediction.at < until)
+            some = select(Prediction.id).where(*day).limit(_RECORDS)
+            with self._database.transaction() as session:
+                gone = delete(Prediction).where(*day, Prediction.id.in_(some)).returning(Prediction.id)
+                count = len(session.scalars(gone).all())
+            if count < _RECORDS:
+                since = until
 
     def _remove(self, user_id: str, versions: Sequence[ModelVersion], job_ids: Sequence[str]) -> None:
         for job_id in job_ids:
