@@ -137,7 +137,8 @@ def test_the_records_of_a_busy_model_end_with_it_and_no_others(make_sweep, drop,
     busy, other = rows.models()
     many = text(
         "insert into predictions (id, at, user_id, model_id, status_code, duration_ms)"
-        " select 'prd_' || n || :own, now() + (n % 3) * interval '1 day', :user_id, :model_id, 200, 1 from generate_series(1, :count) n"
+        " select 'prd_' || n || :own, now() + (n % 3) * interval '1 day', :user_id, :model_id, 200, 1"
+        " from generate_series(1, :count) n"
     )
     with database.transaction() as session:
         for model, count in ((busy, 16_001), (other, 3)):
