@@ -15,8 +15,9 @@ from modelyard.accounts.events import emit
 from modelyard.accounts.retention import GRACE, KEEP_ENDED_SESSIONS
 from modelyard.accounts.revocation import Revocations
 from modelyard.db.engine import Database
-from modelyard.db.tables import IdempotentRequest, Prediction, Session, User
+from modelyard.db.tables import IdempotentRequest, Session, User
 from modelyard.kit.clock import Clock, utc_now
+from modelyard.telemetry.forgetting import forget_predictions
 
 MOST_ACCOUNTS = 5  # per run: files of one may be many
 PREFIXES = ("uploads", "models", "jobs")
@@ -71,13 +72,13 @@ class AccessSweep:
             for keys in self._pages(f"{prefix}/{user_id}/"):
                 objects = [{"Key": key} for key in keys]
                 self._s3.delete_objects(Bucket=self._bucket, Delete={"Objects": objects, "Quiet": True})
+        forget_predictions(self._database, user_id)
         with self._database.transaction() as unit:
             # Restored in the meantime: then it is no longer ours to end.
             locked = select(User).where(User.id == user_id, User.status == "deleted").with_for_update()
             user = unit.execute(locked).scalar_one_or_none()
             if user is None:
                 return
-            unit.execute(delete(Prediction).where(Prediction.user_id == user_id))
             Audit(unit, Origin()).record("user.purge", user_id=user_id, target=user_id)
             unit.delete(user)  # models, versions, jobs, sessions and keys go with it
         emit("user.purged", user_id=user_id)

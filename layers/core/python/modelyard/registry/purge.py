@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, select
+from sqlalchemy import select
 
 from modelyard.db.engine import Database
 from modelyard.db.tables import Job, Model, ModelVersion, Prediction
@@ -17,13 +17,11 @@ from modelyard.registry.names import ArtifactKeys
 from modelyard.registry.repository import ModelRepository
 from modelyard.registry.retention import GRACE
 from modelyard.registry.routes import RouteBook
+from modelyard.telemetry.forgetting import forget_predictions
 from modelyard.telemetry.log import logger
 
 RECENT = timedelta(minutes=15)
 """Longer than the schedule's pause: every change is published at least once more."""
-
-_RECORDS = 5000
-"""Of predictions, deleted in one statement."""
 
 
 @dataclass(slots=True)
@@ -95,7 +93,7 @@ class RegistrySweep:
             job_ids = list(session.scalars(jobs))
         self._remove(user_id, versions, job_ids)
         self._store.delete_prefix(f"models/{user_id}/{model_id}/")
-        self._forget_predictions(user_id, model_id)
+        forget_predictions(self._database, user_id, Prediction.model_id == model_id)
         with self._database.transaction() as session:
             repository = ModelRepository(session, user_id)
             model = repository.find_model(model_id, lock=True, deleted=True)
@@ -112,31 +110,14 @@ class RegistrySweep:
             jobs = select(Job.id).where(Job.user_id == user_id, Job.version_id == version_id)
             job_ids = list(session.scalars(jobs))
         self._remove(user_id, [version], job_ids)
-        self._forget_predictions(user_id, version.model_id, Prediction.version_id == version_id)
+        of_version = (Prediction.model_id == version.model_id, Prediction.version_id == version_id)
+        forget_predictions(self._database, user_id, *of_version)
         with self._database.transaction() as session:
             repository = ModelRepository(session, user_id)
             gone = repository.deleted_version(version_id)
             if gone is not None:
                 repository.erase(gone)
         return gone is not None
-
-    def _forget_predictions(self, user_id: str, model_id: str, *which: ColumnElement[bool]) -> None:
-        """Day by day, which is a partition, and in pieces: millions in one statement would run out of time at
-        every attempt.
-        """
-        whose = (Prediction.user_id == user_id, Prediction.model_id == model_id)
-        with self._database.transaction() as session:
-            extent = select(func.min(Prediction.at), func.max(Prediction.at)).where(*whose)
-            since, last = session.execute(extent).one()
-        while since is not None and since <= last:
-            until = since.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
-            day = (*whose, *which, Prediction.at >= since, Prediction.at < until)
-            some = select(Prediction.id).where(*day).limit(_RECORDS)
-            with self._database.transaction() as session:
-                gone = delete(Prediction).where(*day, Prediction.id.in_(some)).returning(Prediction.id)
-                count = len(session.scalars(gone).all())
-            if count < _RECORDS:
-                since = until
 
     def _remove(self, user_id: str, versions: Sequence[ModelVersion], job_ids: Sequence[str]) -> None:
         for job_id in job_ids:
