@@ -21,7 +21,7 @@ from sklearn.ensemble import BaggingRegressor, RandomForestRegressor
 from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.linear_model import LinearRegression, PoissonRegressor, Ridge, RidgeClassifier, SGDClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, PolynomialFeatures
 from sklearn.tree import DecisionTreeRegressor
 from sklearn.tree._tree import Tree
 
@@ -161,6 +161,17 @@ class TestWidth:
         assert unknown["features"] == {}
         assert total(known) == pytest.approx(estimator.predict(rows)[0])
 
+    def test_very_many_features_have_numbers_for_names(self) -> None:
+        """To spell 324,631 products takes seconds, which registration and every first explanation lacked."""
+        x = RNG.normal(size=(5, 5))
+        estimator = make_pipeline(PolynomialFeatures(30, include_bias=False), Ridge())
+        estimator.fit(x / 9, x[:, 0])
+        explainer = Explainer(estimator, matrix(5))
+        told = explainer.explain(x[:1] / 9, 30)[0]
+        assert len(told["contributions"]) == 200
+        assert all(name.startswith("polynomialfeatures") for name in told["contributions"])
+        assert total(told) == pytest.approx(told["sum"])
+
     def test_ensembles_of_many_features(self) -> None:
         x = RNG.normal(size=(20, 5_000))
         estimator = BaggingRegressor(Ridge(), 50, max_features=0.5, bootstrap_features=True, random_state=0)
@@ -267,7 +278,7 @@ class TestBoosters:
         from lightgbm import LGBMRegressor
 
         x = RNG.normal(size=(3_000, 10))
-        estimator = LGBMRegressor(n_estimators=400, num_leaves=255, min_child_samples=2, verbose=-1)
+        estimator = LGBMRegressor(n_estimators=100, num_leaves=127, n_jobs=1, verbose=-1)
         explainer = Explainer(estimator.fit(x, RNG.normal(size=3_000)), matrix(10))
         started = time.monotonic()
         explainer.explain(x[:1], 30)

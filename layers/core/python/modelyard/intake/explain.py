@@ -142,8 +142,15 @@ class Explainer:
             allowed = additive.tolerance * np.maximum(np.abs(own), np.abs(shown)) + np.maximum(*rounded)
         gap = np.abs(shown - own)
         if not (gap <= np.maximum(allowed, np.finfo(np.float64).tiny)).all():
-            worst = float(np.nanmax(np.where(np.isfinite(gap), gap, np.inf)))
-            raise Mismatch(f"{additive.of} and the sum of its parts differ by {worst:.3g}")
+            raise Mismatch(
+                f"{additive.of} and the sum of its parts differ by {_order(gap, size)} of its size"
+            )
+
+
+def _order(gap: np.ndarray, size: np.ndarray) -> str:
+    """The power of ten of the worst; digits would be numbers that a made-up model copies from its input."""
+    worst = float(np.nan_to_num(gap / np.maximum(size, np.finfo(np.float64).tiny), nan=np.inf).max())
+    return f"about 1e{math.floor(math.log10(worst)):+d}" if 0 < worst < math.inf else "more than all"
 
 
 def explainable(estimator: Any, signature: Signature, batch: Any, seconds: float) -> bool | None:

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+_MOST_NAMED = 300_000  # features of one step: to name and follow more of them takes many seconds …
+_QUICKLY_NAMED = {"OneHotEncoder", "CountVectorizer", "TfidfVectorizer"}  # … except here
 MIXED = -1  # the source of a feature that several columns went into
 Sources = list[int]
 
@@ -79,17 +81,9 @@ class Tracer:
     def _traced(self, widths: Sequence[int]) -> tuple[list[str], np.ndarray]:
         names, sources = self._columns, list(range(len(self._columns)))
         for step, width in zip(self._steps, widths, strict=True):
-            named = output_names(step, names)
-            try:
-                traced = trace(step, sources, names)
-            except (
-                AttributeError,
-                IndexError,
-                KeyError,
-                TypeError,
-                ValueError,
-            ):  # of another version's making
-                traced = None
+            named, traced = None, None
+            if width <= _MOST_NAMED or type(step).__name__ in _QUICKLY_NAMED:
+                named, traced = output_names(step, names), _trace_or_none(step, sources, names)
             names = named if named is not None and len(named) == width else _numbered(step, width)
             sources = traced if traced is not None and len(traced) == width else _shared(sources, width)
         if len(names) != self._width:  # an estimator that takes a text apart itself, or drops columns
@@ -137,6 +131,13 @@ def _shared(sources: Sources, width: int) -> Sources:
 
 
 # --- one transformer
+
+
+def _trace_or_none(step: Any, sources: Sources, names: Sequence[str]) -> Sources | None:
+    try:
+        return trace(step, sources, names)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):  # of another version's making
+        return None
 
 
 def trace(step: Any, sources: Sources, names: Sequence[str]) -> Sources | None:
