@@ -127,6 +127,25 @@ def test_running_out_of_memory_costs_one_request(workers: Workers, request_for: 
     assert "outputs" in workers.predict(request)
 
 
+def test_an_answer_that_nobody_read_is_not_the_next_callers(
+    workers: Workers, request_for: Request, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x = iris()[0]
+    request = request_for(birch(), x[:2].T.tolist())
+    workers.predict(request)
+    (worker,) = workers._workers.values()
+
+    def no_memory(**_: Any) -> dict[str, Any]:
+        raise MemoryError
+
+    monkeypatch.setattr(worker.child, "receive", no_memory)
+    with pytest.raises(MemoryError):
+        workers.predict(request | {"columns": x[-5:].T.tolist()})
+    monkeypatch.undo()
+    assert len(workers) == 0
+    assert workers.predict(request)["outputs"]["predict"] == birch().predict(x[:2]).tolist()
+
+
 def test_a_killed_worker_is_replaced(workers: Workers, request_for: Request) -> None:
     request = request_for(birch(), iris()[0][:2].T.tolist())
     first = workers.predict(request)
@@ -161,6 +180,22 @@ def test_the_least_recently_used_gives_way(files: dict[str, Path], request_for: 
         assert [key.partition(":")[0] for key in workers._workers] == ["ver_b"]
     finally:
         workers.close()
+
+
+def test_an_explanation_has_room_before_it_begins(workers: Workers, request_for: Request) -> None:
+    """All workers share the function's memory: one that grows ends them all."""
+    from sklearn.linear_model import Ridge
+
+    x = iris()[0]
+    columns = x[:1].T.tolist()
+    explained = request_for(Ridge().fit(x, x[:, 0]), columns, "b")
+    workers.predict(request_for(birch(), columns, "a"))
+    workers.predict(explained)
+    workers._keep_bytes = sum(worker.size for worker in workers._workers.values()) + (30 << 20)
+    workers.predict(explained)
+    assert len(workers) == 2
+    assert "explanations" in workers.predict(explained | {"explain": True})
+    assert [key.partition(":")[0] for key in workers._workers] == ["ver_b"]
 
 
 def test_a_file_that_the_gate_refuses_does_not_load(

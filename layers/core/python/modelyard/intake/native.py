@@ -71,6 +71,9 @@ class Workers:
         except (TransferFailed, WrongFile) as error:
             self._drop(key)
             return _error("load_failed", str(error))
+        except BaseException:
+            self._drop(key)  # an answer that nobody has read would be the next caller's
+            raise
 
     def close(self) -> None:
         """End every worker."""
@@ -127,6 +130,7 @@ class Workers:
         start = time.monotonic()
         question: dict[str, Any] = {"columns": request["columns"], "outputs": list(request["outputs"])}
         if request.get("explain"):
+            self._make_room(worker.size, keep=key)  # taken apart, a model may need as much again
             # It ends by itself a little earlier, so that the worker need not be ended and loaded again.
             question["explain_seconds"] = max(0.05, (deadline - start) * _EXPLAINING)
         answer = worker.child.ask(question, seconds=max(0.05, deadline - start))
