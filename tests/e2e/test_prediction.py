@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 from tests.e2e.conftest import Cloud, Served
-from tests.support.account import expect
-from tests.support.estimators import iris, people
+from tests.support.account import Account, expect
+from tests.support.estimators import dumped, iris, people
 
 
 def test_predictions_equal_scikit_learn_on_every_row(iris_model: Served):
@@ -31,6 +32,31 @@ def test_probabilities_equal_scikit_learn(iris_model: Served):
     body = expect(answer, 200)
     assert body["classes"] == iris_model.estimator.classes_.tolist()
     assert np.allclose(body["probabilities"], iris_model.estimator.predict_proba(x[:40]), atol=1e-5)
+
+
+def test_outputs_that_only_the_original_has_equal_scikit_learn(account: Callable[[], Account]):
+    """A compiled classifier has probabilities; its decision function is asked of the estimator itself."""
+    from sklearn.linear_model import LogisticRegression
+
+    x, y = iris()
+    estimator = LogisticRegression(max_iter=1000).fit(x, y)
+    owner = account()
+    created = owner.upload("decisions", dumped(estimator))
+    assert owner.ready(created)["runtime"] == "onnx"
+
+    body = expect(
+        owner.predict(created["model_id"], {"inputs": x[:40].tolist()}, outputs="decision_function"), 200
+    )
+
+    assert body["predictions"] == estimator.predict(x[:40]).tolist()
+    assert np.allclose(body["decision_function"], estimator.decision_function(x[:40]), rtol=1e-9)
+
+    job = {"inputs": x[:40].tolist(), "output": {"outputs": ["decision_function"]}}
+    submitted = expect(owner.api.post(f"/predict/batch/{created['model_id']}", json=job), 202)
+    done = owner.poll(submitted["status_url"], lambda found: found["status"] == "succeeded", seconds=120)
+
+    items = [item["decision_function"] for item in done["results"]["items"]]
+    assert np.allclose(items, estimator.decision_function(x[:40]), rtol=1e-9)
 
 
 def test_a_pipeline_on_records_equals_scikit_learn(people_model: Served):

@@ -101,6 +101,7 @@ def services(composition, cloud, native, clock, records, tmp_path):
         store=store,
         find_route=composition.routes.load,
         load_model=composition.model_cache.get,
+        original=composition.model_cache.original,
         dispatcher=composition.outbox,
         limits=SMALL,
         clock=clock,

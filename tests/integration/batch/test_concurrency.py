@@ -60,6 +60,7 @@ def test_duplicates_at_the_same_time_count_once(
             store=services.job_store,
             find_route=RouteBook(database, redis_client).load,
             load_model=services.model_cache.get,
+            original=services.model_cache.original,
             dispatcher=services.outbox,
             write=records.append,
         )

@@ -159,6 +159,34 @@ def test_native_models_are_predicted_in_their_sandbox(api, submit, deliver, nati
     assert native.calls[0]["artifact_url"].startswith("https://signed/")
 
 
+def test_outputs_that_only_the_original_has_are_its_own_and_so_are_those_beside_them(
+    api, user, deliver, native, trained, model_of
+):
+    signature = replace(trained.signature, original_outputs=["decision_function"])
+    model = model_of(user, replace(trained, signature=signature))
+    body = {"inputs": trained.rows[:10], "output": {"outputs": ["predict", "decision_function"]}}
+
+    job = api.post(f"/predict/batch/{model}", json=body).json()["job_id"]
+    assert deliver() == []
+
+    items = api.get(f"/jobs/{job}").json()["results"]["items"]
+    assert [(item["prediction"], item["decision_function"]) for item in items] == [(1, 1)] * 10
+    assert [len(call["columns"][0]) for call in native.calls] == [4, 4, 2]
+    assert {tuple(call["outputs"]) for call in native.calls} == {("predict", "decision_function")}
+
+
+def test_a_job_of_the_release_before_does_not_say_what_answers_it(services, submit, deliver, native, api):
+    job = submit()
+    with services.database.transaction() as session:
+        found = session.get(Job, job)
+        found.options = {name: value for name, value in found.options.items() if name != "runtime"}
+
+    assert deliver() == []
+
+    assert api.get(f"/jobs/{job}").json()["status"] == "succeeded"
+    assert native.calls == []
+
+
 def error(kind):
     return {"error": {"kind": kind, "detail": ""}}
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import joblib
+import numpy as np
 import pytest
+from modelyard.intake.native import Workers
+from modelyard.intake.verdict import Limits
 from modelyard.kit.ids import new_id
 
 from functions.predict.handler import make_handler
@@ -24,6 +29,7 @@ from tests.support.serving import (
 )
 from tools.local.services import Redis
 
+ROWS = np.random.default_rng(3).normal(size=(6, 4)).round(3).tolist()
 TRAINED = {"logistic": cache(logistic), "forest": cache(forest), "mixed": cache(mixed)}
 
 
@@ -58,3 +64,48 @@ def records(capsys: pytest.CaptureFixture[str]) -> Any:
         return [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
 
     return read
+
+
+@pytest.fixture(scope="module")
+def workers() -> Iterator[Workers]:
+    """A sandbox for the module; what it fetches stands in `FILES`."""
+
+    def fetch(url: str, target: Path, **_: Any) -> str:
+        target.write_bytes(FILES[url.partition("?")[0]])
+        return ""
+
+    workers = Workers(replace(Limits(), memory_bytes=1 << 30), keep_bytes=1 << 31, fetch=fetch)
+    yield workers
+    workers.close()
+
+
+FILES: dict[str, bytes] = {}
+
+
+class Sandboxed:
+    """A platform whose sandbox function is the real one."""
+
+    def __init__(self, platform: Platform, workers: Workers, folder: Path) -> None:
+        self.platform, self.api, self._folder = platform, platform.api, folder
+        platform.composition.sandbox = workers.predict
+
+    def add(self, trained: Trained, *, estimator: Any = None, **options: Any) -> Registered:
+        """A ready version with its original file (of another `estimator`, where something is to be wrong)."""
+        registered = self.platform.add(trained, **options)
+        path = self._folder / "model.joblib"
+        joblib.dump(trained.estimator if estimator is None else estimator, path)
+        key = registered.route.versions[1].artifact_key
+        FILES[f"https://bucket.example.com/{key}"] = path.read_bytes()
+        return registered
+
+    def ask(self, registered: Registered, query: str, rows: Any = None) -> Any:
+        return self.api.post(f"{registered.path}{query}", json={"inputs": ROWS if rows is None else rows})
+
+    def explain(self, registered: Registered, rows: Any = None, query: str = "", **options: Any) -> Any:
+        body = {"inputs": ROWS if rows is None else rows}
+        return self.api.post(f"{registered.path}?explain=true{query}", json=body, **options)
+
+
+@pytest.fixture
+def sandboxed(platform: Platform, workers: Workers, tmp_path: Path) -> Sandboxed:
+    return Sandboxed(platform, workers, tmp_path)

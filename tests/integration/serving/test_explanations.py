@@ -4,29 +4,25 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
 import pytest
 from modelyard.intake.describe import describe
 from modelyard.intake.native import Workers
-from modelyard.intake.verdict import Limits, StaticReport
+from modelyard.intake.verdict import StaticReport
 from modelyard.kit.errors import Unavailable
 from modelyard.serving.errors import PredictionTimeout
 from modelyard.serving.explanation_terms import KINDS
 from modelyard.serving.signature import Signature
 
-from tests.integration.serving.conftest import TRAINED, Platform
+from tests.integration.serving.conftest import ROWS, TRAINED, Platform, Sandboxed
 from tests.support.events import sample
 from tests.support.http import ApiGateway, LambdaContext, read
-from tests.support.serving import Registered, Trained, matrix_model, token_for
+from tests.support.serving import Trained, matrix_model, token_for
 
-ROWS = np.random.default_rng(3).normal(size=(6, 4)).round(3).tolist()
 SAMPLE_MODEL = "mdl_01kb0000000000000000000001"
 
 
@@ -49,48 +45,6 @@ def fitted(kind: str) -> Any:
     x = rng.normal(size=(300, 4))
     made = {"forest": RandomForestClassifier(10), "ridge": Ridge(), "neighbours": KNeighborsRegressor()}[kind]
     return made.fit(x, np.where(x[:, 0] > 0, "up", "down") if kind == "forest" else x @ [1, 2, 3, 4])
-
-
-@pytest.fixture(scope="module")
-def workers() -> Iterator[Workers]:
-    """One sandbox for the module; what it fetches stands in `FILES`."""
-
-    def fetch(url: str, target: Path, **_: Any) -> str:
-        target.write_bytes(FILES[url.partition("?")[0]])
-        return ""
-
-    workers = Workers(replace(Limits(), memory_bytes=1 << 30), keep_bytes=1 << 31, fetch=fetch)
-    yield workers
-    workers.close()
-
-
-FILES: dict[str, bytes] = {}
-
-
-class Sandboxed:
-    """A platform whose sandbox function is the real one."""
-
-    def __init__(self, platform: Platform, workers: Workers, folder: Path) -> None:
-        self.platform, self.api, self._folder = platform, platform.api, folder
-        platform.composition.sandbox = workers.predict
-
-    def add(self, trained: Trained, *, estimator: Any = None, **options: Any) -> Registered:
-        """A ready version with its original file (of another `estimator`, where something is to be wrong)."""
-        registered = self.platform.add(trained, **options)
-        path = self._folder / "model.joblib"
-        joblib.dump(trained.estimator if estimator is None else estimator, path)
-        key = registered.route.versions[1].artifact_key
-        FILES[f"https://bucket.example.com/{key}"] = path.read_bytes()
-        return registered
-
-    def explain(self, registered: Registered, rows: Any = None, query: str = "", **options: Any) -> Any:
-        body = {"inputs": ROWS if rows is None else rows}
-        return self.api.post(f"{registered.path}?explain=true{query}", json=body, **options)
-
-
-@pytest.fixture
-def sandboxed(platform: Platform, workers: Workers, tmp_path: Path) -> Sandboxed:
-    return Sandboxed(platform, workers, tmp_path)
 
 
 def adds_up(told: dict[str, Any]) -> bool:

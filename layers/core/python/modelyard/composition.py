@@ -319,6 +319,7 @@ class Composition:
             store=self.job_store,
             find_route=self.routes.load,
             load_model=self.model_cache.get,
+            original=self.model_cache.original,
             dispatcher=self.outbox,
         )
 

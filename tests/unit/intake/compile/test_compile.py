@@ -105,6 +105,17 @@ def test_what_is_served_equals_the_original_on_fresh_rows(name: str) -> None:
                 assert got.tolist() == expected.tolist()
 
 
+@pytest.mark.parametrize("name", ["LogisticRegressionCV_like", "KMeans", "LinearSVC", "LinearRegression"])
+def test_what_the_compiled_form_lacks_is_left_to_the_original(name: str) -> None:
+    _, described, result = compiled(name)
+
+    given, left = result.signature.outputs, result.signature.original_outputs
+
+    assert described.signature.original_outputs == []
+    assert sorted(given + left) == sorted(described.signature.outputs)
+    assert (name == "LogisticRegressionCV_like") == ("decision_function" in left)
+
+
 @pytest.mark.parametrize(("name", "reason"), NATIVE.items())
 def test_what_cannot_be_compiled_says_why(name: str, reason: str) -> None:
     _, _, result = compiled(name)

@@ -25,7 +25,7 @@ from modelyard.batch.limits import Limits
 from modelyard.batch.repository import QUEUE, UNFINISHED, JobRepository
 from modelyard.batch.results import ChunkResult, item_keys
 from modelyard.batch.store import CONTENT_TYPES, FileMissing, JobStore, StoredObject
-from modelyard.batch.target import FindTarget, Target, Wished, asked_outputs
+from modelyard.batch.target import FindTarget, Target, Wished, asked_outputs, runtime_of
 from modelyard.db import outbox
 from modelyard.db.tables import Job
 from modelyard.kit.clock import Clock, utc_now
@@ -116,7 +116,7 @@ class JobService:
         target = self._target(user_id, model_id, wished)
         rows = rows_of(body, target.signature, most=self._limits.inline_rows)
         job = self._job(user_id, target, output, InputLayout("jsonl"))
-        per_chunk = self._limits.rows_per_chunk(target.version.runtime)
+        per_chunk = self._limits.rows_per_chunk(job.options["runtime"])
         data, offsets = as_lines(rows, per_chunk)
         job.input_key = keys.input_key(user_id, job.id)
         job.total_rows, job.total_chunks = len(rows), len(offsets) - 1
@@ -191,9 +191,11 @@ class JobService:
 
     def _job(self, user_id: str, target: Target, output: OutputChoice, layout: InputLayout) -> Job:
         now = self._clock()
+        outputs = asked_outputs(target.signature, output.outputs)
         options = {
             "layout": layout.to_json(),
-            "names": item_keys(asked_outputs(target.signature, output.outputs), target.signature),
+            "names": item_keys(outputs, target.signature),
+            "runtime": runtime_of(target.signature, outputs),
             "format": output.format or layout.format,
             "version": target.version.number,
         }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from modelyard.kit.errors import FieldError
@@ -64,6 +64,11 @@ def asked_outputs(signature: Signature, wished: Sequence[str] | None) -> list[st
     if not wished:
         return signature.outputs[:1]
     for name in wished:
-        if name not in signature.outputs:
-            raise InvalidParameter(f"This model gives {', '.join(signature.outputs)}.")
+        if name not in signature.offered:
+            raise InvalidParameter(f"This model gives {', '.join(signature.offered)}.")
     return list(dict.fromkeys(wished))
+
+
+def runtime_of(signature: Signature, outputs: Iterable[str]) -> str:
+    """What answers a job: the original where only it gives one of the outputs, so that all are its own."""
+    return signature.runtime if all(name in signature.outputs for name in outputs) else "native"

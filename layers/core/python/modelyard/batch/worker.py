@@ -34,6 +34,7 @@ from modelyard.kit.errors import FieldError, Problem, Unavailable
 from modelyard.kit.ids import is_id, new_id
 from modelyard.serving.models import LoadedModel
 from modelyard.serving.route import VersionRoute
+from modelyard.serving.runtime import Runtime
 from modelyard.telemetry.log import logger
 from modelyard.telemetry.records import PredictionRecord, write_line
 
@@ -42,6 +43,9 @@ _RESERVE = 15.0  # seconds kept for storing and marking
 
 LoadModel = Callable[[VersionRoute, str], LoadedModel]
 """(version, user id) → the model, loaded if need be."""
+
+OriginalOf = Callable[[LoadedModel, str], Runtime]
+"""(model, user id) → the estimator that the model was made from, in the sandbox."""
 
 
 class BadMessage(ValueError):
@@ -80,6 +84,7 @@ class Worker:
         store: JobStore,
         find_route: FindRoute,
         load_model: LoadModel,
+        original: OriginalOf,
         dispatcher: Dispatcher,
         limits: Limits = Limits(),
         clock: Clock = utc_now,
@@ -89,6 +94,7 @@ class Worker:
         self._store = store
         self._find_route = find_route
         self._load_model = load_model
+        self._original = original
         self._dispatcher = dispatcher
         self._limits = limits
         self._clock = clock
@@ -144,14 +150,14 @@ class Worker:
 
     def _pieces(self, job: Job) -> list[Piece]:
         layout = InputLayout.from_json(job.options["layout"])
-        version = self._version(job)
+        runtime = _runtime(job, self._version(job))
         pieces = []
         with _input_expected():
             for piece in split(
                 self._store.stream(job.input_key, etag=job.options["etag"]),
                 first_byte=layout.first_byte,
                 delimiter=layout.delimiter if layout.format == "csv" else None,
-                most_rows=self._limits.rows_per_chunk(version.runtime),
+                most_rows=self._limits.rows_per_chunk(runtime),
                 most_bytes=self._limits.chunk_bytes,
                 row_bytes=self._limits.row_bytes,
             ):
@@ -200,9 +206,9 @@ class Worker:
         batch, errors, rows = parse_chunk(data, layout, model.decoder)
         if rows != chunk.rows:
             raise _replaced()
-        predictor = BatchPredictor(
-            model.runtime, list(job.options["names"]), deadline, native=version.runtime == "native"
-        )
+        native = _runtime(job, version) == "native"
+        runtime = self._original(model, job.user_id) if native else model.runtime
+        predictor = BatchPredictor(runtime, list(job.options["names"]), deadline, native=native)
         values, broken = predictor.predict(batch)
         return ChunkResult.of(chunk.first_row, rows, values, errors | _renumbered(broken, errors, rows))
 
@@ -310,6 +316,11 @@ def _chunk_row(job: Job, number: int, piece: Piece) -> dict[str, Any]:
         "first_byte": piece.first_byte,
         "end_byte": piece.end_byte,
     }
+
+
+def _runtime(job: Job, version: VersionRoute) -> str:
+    """What answers the job; jobs of an earlier release do not say."""
+    return str(job.options.get("runtime", version.runtime))
 
 
 def _renumbered(

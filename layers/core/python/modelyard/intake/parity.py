@@ -198,6 +198,15 @@ def row_seconds(run: Callable[[], Any], budget: float = 0.25) -> float:
 
 
 def without_outputs(signature: Signature, graph: Any, parity: dict[str, Any]) -> Signature:
-    """The signature as served by ONNX: it offers what the graph holds, and says how it was proven."""
+    """The signature as served by ONNX: what the graph holds, what is left to the original, and the proof."""
     kept = [output for output in signature.outputs if output in graph.outputs]
-    return replace(signature, runtime="onnx", reason=None, onnx=graph, outputs=kept, parity=parity)
+    left = [output for output in signature.offered if output not in graph.outputs]
+    return replace(
+        signature,
+        runtime="onnx",
+        reason=None,
+        onnx=graph,
+        outputs=kept,
+        original_outputs=left,
+        parity=parity,
+    )

@@ -90,6 +90,7 @@ class Ask:
     cache: str = "BYPASS"
     age: int = 0  # of a cached answer, in seconds
     cold: bool = False  # the model was loaded for this request
+    original: bool = False  # the estimator itself was asked, in the sandbox, for what only it gives
     timings: dict[str, float] = field(default_factory=dict)  # name → milliseconds
 
     @property
@@ -113,6 +114,7 @@ class _Prepared:
     key: str  # of the cached answer
     batch: Batch
     timed: bool  # for the shadow's report
+    original: bool  # some of the outputs are the original's
     seconds: float | None = None  # that the model took, where it is timed
     ahead: bytes | Exception | None = None  # the answer, where it was computed while Redis was at work
 
@@ -174,6 +176,7 @@ class Engine:
             reads = ask.read_cache and admission.cache_up and route.answer_seconds
             stored = self._stored(prepared.key) if reads else None
         ask.rows = prepared.rows
+        ask.original = prepared.original
         core = None if stored is None else _cached(stored, ask, route.answer_seconds)
         if core is None:
             core = self._compute(prepared, ask, route, cache_up=admission.cache_up)
@@ -257,7 +260,8 @@ class Engine:
 
     def _run_ahead(self, prepared: _Prepared, ask: Ask) -> None:
         """Has a quick model answer while Redis is at work; without admission nobody sees it."""
-        if not prepared.model.runtime.quick or prepared.rows > _AHEAD_ROWS or ask.explain:
+        beyond = prepared.rows > _AHEAD_ROWS or ask.explain or prepared.original
+        if beyond or not prepared.model.runtime.quick:
             return
 
         def work() -> None:
@@ -278,9 +282,7 @@ class Engine:
         """The answer of the model, cached as its owner wants it, and mirrored where there is a shadow."""
         if isinstance(prepared.ahead, Exception):
             raise prepared.ahead
-        core = prepared.ahead or (
-            self._explained(prepared, ask, route.user_id) if ask.explain else _core(prepared, ask)
-        )
+        core = prepared.ahead or self._core(prepared, ask, route.user_id)
         keep_seconds = route.answer_seconds if cache_up and ask.write_cache else 0
         kept: mirror.Command | None = None
         if keep_seconds and len(core) <= answers.LARGEST:
@@ -293,21 +295,23 @@ class Engine:
             ask.cache = "MISS" if sent and ask.read_cache else "BYPASS"
         return core
 
-    def _explained(self, prepared: _Prepared, ask: Ask, user_id: str) -> bytes:
-        from modelyard.serving import explanations  # few requests ask for it
+    def _core(self, prepared: _Prepared, ask: Ask, user_id: str) -> bytes:
+        if not ask.explain and not prepared.original:
+            return _core(prepared, ask)
+        from modelyard.serving import explanations, originals  # few requests ask for it
 
         model = prepared.model
         original = self._models.original(model, user_id)
-        return explanations.core(
-            model, original, prepared.batch, prepared.input, prepared.outputs, ask.deadline
-        )
+        core = explanations.core if ask.explain else originals.core
+        return core(model, original, prepared.batch, prepared.input, prepared.outputs, ask.deadline)
 
     def _mirror(
         self, prepared: _Prepared, ask: Ask, route: Route, core: bytes, kept: mirror.Command | None
     ) -> bool:
         """Posts the request for the shadow and the answer for the cache in one write; whether that left."""
         commands = [] if kept is None else [kept]
-        routed = ask.version is None and ask.alias is None and not ask.explain  # shadows explain nothing
+        # Shadows are not asked what takes the sandbox.
+        routed = ask.version is None and ask.alias is None and not ask.explain and not prepared.original
         if routed and mirror.chosen(route, ask.prediction_id):
             commands += mirror.commands(
                 route,
@@ -365,14 +369,15 @@ def _prepare(model: LoadedModel, ask: Ask, user_id: str, *, timed: bool) -> _Pre
     prepared = model.runtime.prepare(batch)
     name = answers.digest(seed, outputs, model.runtime.canonical(prepared))
     key = answer_key(user_id, f"{model.version.version_id}:{name}")
-    return _Prepared(model, outputs, batch.rows, prepared, key, batch, timed)
+    original = len(outputs) > 1 and any(output not in model.signature.outputs for output in outputs)
+    return _Prepared(model, outputs, batch.rows, prepared, key, batch, timed, original)
 
 
 def _outputs(model: LoadedModel, asked: tuple[str, ...]) -> tuple[str, ...]:
     """The default output, which every answer has as `predictions`, and what was asked for besides."""
-    offered = model.signature.outputs
     if not asked:
-        return (offered[0],)
+        return (model.signature.outputs[0],)
+    offered = model.signature.offered
     for output in asked:
         if output not in offered:
             detail = f"expected some of {', '.join(offered)}, separated by commas"

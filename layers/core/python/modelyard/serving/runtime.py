@@ -260,7 +260,7 @@ def _of_input(signature: Signature) -> dict[str, Any]:
         "task": signature.task,
         "layout": signature.layout,
         "columns": columns,
-        "outputs": signature.outputs,
+        "outputs": signature.offered,
     }
 
 

@@ -59,8 +59,9 @@ class OnnxGraph:
 class Signature:
     """A registered model's description.
 
-    `outputs` names what can be asked for; the first is the default. `classes` is a list for one output, a
-    list of lists for several. `predictions` have shape (rows,) or (rows, n_outputs).
+    `outputs` names what the served model gives; the first is the default. `original_outputs` are what only
+    the estimator gives that it was made from, in the sandbox. `classes` is a list for one output, a list of
+    lists for several. `predictions` have shape (rows,) or (rows, n_outputs).
     """
 
     estimator: str
@@ -68,6 +69,7 @@ class Signature:
     layout: Layout
     columns: list[Column]
     outputs: list[str]
+    original_outputs: list[str] = field(default_factory=list)
     named: bool = False  # trained on named columns
     n_outputs: int = 1
     classes: list[Any] | None = None
@@ -84,6 +86,11 @@ class Signature:
     input_schema: dict[str, Any] = field(default_factory=dict)  # JSON Schema of one record
     example: dict[str, Any] = field(default_factory=dict)  # a request body that predicts
     format_version: int = 1
+
+    @property
+    def offered(self) -> list[str]:
+        """All that can be asked for."""
+        return [*self.outputs, *self.original_outputs]
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -93,9 +93,9 @@ def _parameters(signature: Signature, version: str | None) -> list[dict[str, Any
     found = list(_CHOICE)
     if version is not None:
         found = [_query("version", {"const": version}, "The version that this describes", required=True)]
-    if len(signature.outputs) > 1:
+    if len(signature.offered) > 1:
         # One text such as `predict_proba,transform`: that is what these two words mean in OpenAPI.
-        several = {"type": "array", "minItems": 1, "items": {"enum": signature.outputs}}
+        several = {"type": "array", "minItems": 1, "items": {"enum": signature.offered}}
         text = f"What to answer beside {signature.outputs[0]}, separated by commas"
         found.append(_query("outputs", several, text, style="form", explode=False))
     if signature.explainable is not False:
@@ -203,7 +203,7 @@ def _prediction(signature: Signature) -> dict[str, Any]:
     if "predict_proba" in signature.outputs:
         properties["probabilities"] = {"type": "array", "description": "With ?outputs=predict_proba"}
         properties["classes"] = {"type": "array", "const": signature.classes}
-    for output in signature.outputs[1:]:
+    for output in signature.offered[1:]:
         if output not in WIRE_NAMES:
             properties[output] = {"type": "array", "description": f"With ?outputs={output}"}
     if signature.explainable is not False:

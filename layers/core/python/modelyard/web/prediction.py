@@ -85,11 +85,11 @@ def log_prediction(request: LeanRequest, status: int, code: str | None) -> None:
 
 def _routed(ask: Ask, code: str | None) -> bool:
     """Whether the outcome says something about the version as the route's choice: the caller left the choice
-    to it, and did not give up before the version had the time that it is promised.
+    to it, did not give up before the version had the time that it is promised, and asked for a prediction.
     """
     if ask.hurried and code == PredictionTimeout.code:
         return False
-    return ask.version is None and ask.alias is None and not ask.explain
+    return ask.version is None and ask.alias is None and not ask.explain and not ask.original
 
 
 def _ask(request: LeanRequest) -> Ask:

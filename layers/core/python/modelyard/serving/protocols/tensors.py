@@ -22,7 +22,7 @@ def inputs_of(signature: Signature) -> list[dict[str, Any]]:
 def outputs_of(signature: Signature) -> list[dict[str, Any]]:
     return [
         {"name": output, "datatype": datatype_of(signature, output), "shape": _shape_of(signature, output)}
-        for output in signature.outputs
+        for output in signature.offered
     ]
 
 
