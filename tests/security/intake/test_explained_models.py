@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from modelyard.intake.describe import describe
 from modelyard.intake.estimators import single_thread
-from modelyard.intake.explain import Explainer
-from modelyard.intake.explain_sums import NotExplainable
+from modelyard.intake.explanation.explainer import Explainer
+from modelyard.intake.explanation.sums import NotExplainable
 from modelyard.intake.frames import native_input, records
 from modelyard.intake.verdict import Refused, StaticReport
 

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from modelyard.intake.describe import describe
-from modelyard.intake.explain import Explainer
-from modelyard.intake.explain_sums import Mismatch, NotExplainable, OutOfTime
+from modelyard.intake.explanation.explainer import Explainer
+from modelyard.intake.explanation.sums import Mismatch, NotExplainable, OutOfTime
 from modelyard.intake.frames import native_input, records
 from modelyard.intake.verdict import StaticReport
 from modelyard.serving.signature import Signature

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from modelyard.intake import explain_trees
 from modelyard.intake.describe import describe
-from modelyard.intake.explain import Explainer
-from modelyard.intake.explain_features import distinct
-from modelyard.intake.explain_sums import Mismatch, NotExplainable, OutOfTime, TooLong
+from modelyard.intake.explanation import trees
+from modelyard.intake.explanation.explainer import Explainer
+from modelyard.intake.explanation.features import distinct
+from modelyard.intake.explanation.sums import Mismatch, NotExplainable, OutOfTime, TooLong
 from modelyard.intake.verdict import StaticReport
 from modelyard.serving.signature import Column, Signature
 from sklearn.ensemble import BaggingRegressor, RandomForestRegressor
@@ -95,7 +95,7 @@ class TestTrees:
         x = RNG.normal(size=(200, 12))
         estimator = RandomForestRegressor(3, random_state=0).fit(x, RNG.normal(size=200))
         at_once = explained(estimator, x[:3], matrix(12))
-        monkeypatch.setattr(explain_trees, "_MOST_CELLS", 1)
+        monkeypatch.setattr(trees, "_MOST_CELLS", 1)
         for one, other in zip(explained(estimator, x[:3], matrix(12)), at_once, strict=True):
             assert one["sum"] == pytest.approx(other["sum"])
             assert one["contributions"] == pytest.approx(other["contributions"])

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from modelyard.intake.explain_models import analyse
-from modelyard.intake.explain_sums import NotExplainable
-from modelyard.intake.explain_trees import Forest, Tree
+from modelyard.intake.explanation.models import analyse
+from modelyard.intake.explanation.sums import NotExplainable
+from modelyard.intake.explanation.trees import Forest, Tree
 from sklearn.ensemble import (
     ExtraTreesClassifier,
     GradientBoostingClassifier,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from modelyard.intake.describe import describe
-from modelyard.intake.explain_sums import TooLong
+from modelyard.intake.explanation.sums import TooLong
 from modelyard.intake.native_worker import Model, missing_strings
 from modelyard.intake.verdict import Limits, StaticReport
 from sklearn.linear_model import Ridge

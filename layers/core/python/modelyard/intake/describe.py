@@ -14,7 +14,7 @@ import numpy as np
 
 from modelyard.intake import schema
 from modelyard.intake.estimators import call, plain
-from modelyard.intake.explain import explainable
+from modelyard.intake.explanation.explainer import explainable
 from modelyard.intake.fact import Fact
 from modelyard.intake.facts import parts
 from modelyard.intake.frames import native_input, records

@@ -111,8 +111,8 @@ class Model:
         return {"outputs": found}
 
     def _explained(self, columns: list[list[Any]], seconds: float) -> dict[str, Any]:
-        from modelyard.intake.explain import Explainer
-        from modelyard.intake.explain_sums import Mismatch, NotExplainable, OutOfTime, TooLong
+        from modelyard.intake.explanation.explainer import Explainer
+        from modelyard.intake.explanation.sums import Mismatch, NotExplainable, OutOfTime, TooLong
         from modelyard.intake.frames import native_input
 
         started = time.monotonic()

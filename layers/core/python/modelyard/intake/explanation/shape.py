@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from modelyard.intake.estimators import plain
-from modelyard.intake.explain_sums import Additive, TooLong
+from modelyard.intake.explanation.sums import Additive, TooLong
 from modelyard.serving.explanation_terms import MOST_CONTRIBUTIONS
 
 _MOST_BYTES = 6_000_000  # no function answers more

@@ -1,7 +1,7 @@
 """Explanations by the original estimator: per row a base and a contribution per column, which add up.
 
-Linear models and trees are taken apart exactly (`explain_models`, `explain_trees`), what stands before them
-in a pipeline is followed back to the caller's columns (`explain_features`), and every sum is held against
+Linear models and trees are taken apart exactly (`models`, `trees`), what stands before them
+in a pipeline is followed back to the caller's columns (`features`), and every sum is held against
 what the estimator itself says before it leaves.
 """
 
@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from modelyard.intake.explain_features import MIXED, Features, Tracer, distinct
-from modelyard.intake.explain_models import analyse, unwrap
-from modelyard.intake.explain_shape import Shape, by_column
-from modelyard.intake.explain_sums import (
+from modelyard.intake.explanation.features import MIXED, Features, Tracer, distinct
+from modelyard.intake.explanation.models import analyse, unwrap
+from modelyard.intake.explanation.shape import Shape, by_column
+from modelyard.intake.explanation.sums import (
     MOST_CELLS,
     Mismatch,
     NotExplainable,

@@ -1,4 +1,4 @@
-"""scikit-learn's trees, forests and boosted trees as sums of `explain_trees.Tree`."""
+"""scikit-learn's trees, forests and boosted trees as sums of `trees.Tree`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from modelyard.intake.explain_sums import Additive, Check, NotExplainable, dense, labels_of, same
-from modelyard.intake.explain_trees import Forest, NoShares, TooDeep, Tree
+from modelyard.intake.explanation.sums import Additive, Check, NotExplainable, dense, labels_of, same
+from modelyard.intake.explanation.trees import Forest, NoShares, TooDeep, Tree
 from modelyard.serving.explanation_terms import KINDS
 
 _CATEGORIES = 256  # what the bit sets of histogram trees have room for

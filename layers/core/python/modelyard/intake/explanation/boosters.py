@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from modelyard.intake.explain_sums import Additive, Check, NotExplainable, dense, labels_of
+from modelyard.intake.explanation.sums import Additive, Check, NotExplainable, dense, labels_of
 from modelyard.serving.explanation_terms import KINDS
 
 _FLOAT32 = 1e-4

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from modelyard.intake.explain_sums import (
+from modelyard.intake.explanation.sums import (
     MOST_CELLS,
     Additive,
     Check,
@@ -46,23 +46,23 @@ def analyse(estimator: Any, depth: int = 0) -> Additive:
     if depth > _DEEPEST:
         raise NotExplainable("This model nests ensembles too deeply to be explained.")
     if home in ("lightgbm", "xgboost"):
-        from modelyard.intake import explain_boosters
+        from modelyard.intake.explanation import boosters
 
-        return explain_boosters.analyse(estimator)
+        return boosters.analyse(estimator)
     if home != "sklearn":
         raise _unknown(kind)
     if kind in _TREES:
-        from modelyard.intake import explain_forests
+        from modelyard.intake.explanation import forests
 
-        return explain_forests.of_trees(estimator)
+        return forests.of_trees(estimator)
     if kind in _BOOSTED:
-        from modelyard.intake import explain_forests
+        from modelyard.intake.explanation import forests
 
-        return explain_forests.of_gradient_boosting(estimator)
+        return forests.of_gradient_boosting(estimator)
     if kind in _HISTOGRAM:
-        from modelyard.intake import explain_forests
+        from modelyard.intake.explanation import forests
 
-        return explain_forests.of_histograms(estimator)
+        return forests.of_histograms(estimator)
     if kind in _GENERALIZED:
         return _generalized(estimator)
     if kind in _LINEAR_SVMS:

@@ -1,0 +1,1 @@
+"""Predictions taken apart: what each column contributed, exactly, or a refusal."""
