@@ -229,7 +229,7 @@ def test_the_routes_and_the_models_document_know_it(people_model: Served):
     path = f"/models/{people_model.model_id}/openapi.json"
     document = expect(people_model.owner.api.get(path), 200)
     (route,) = [methods for name, methods in document["paths"].items() if name.startswith("/predict/")]
-    assert [parameter["name"] for parameter in route["post"]["parameters"]] == ["explain"]
+    assert "explain" in [parameter["name"] for parameter in route["post"]["parameters"]]
     assert "explanations" in document["components"]["schemas"]["Prediction"]["properties"]
     answer = people_model.owner.predict(
         people_model.model_id, {"records": people().head(1).to_dict("records")}, explain="maybe"
