@@ -20,13 +20,13 @@ class StepsFailed(RuntimeError):
 def handle(services: Composition) -> dict[str, Any]:
     """Runs every step and reports what each did."""
     steps: dict[str, Callable[[], Any]] = {
+        "trials": lambda: services.trials.sweep(),  # first: how soon it withdraws a canary is promised
         "partitions": lambda: partitions.roll(services.database),
         "outbox": lambda: {"sent": services.outbox.sweep()},
         "jobs": lambda: services.job_sweep.run(),
         "uploads": lambda: services.upload_sweep.run(),
         "registry": lambda: services.registry_sweep.run(),
         "access": lambda: services.access_sweep.run(),
-        "trials": lambda: services.trials.sweep(),
         "shadows": lambda: services.shadow_sweep.run(),
     }
     report: dict[str, Any] = {}

@@ -146,6 +146,12 @@ def test_the_records_of_a_busy_model_end_with_it_and_no_others(make_sweep, drop,
             session.execute(many, own)
     delete(database, user, clock, busy.id)
     clock.turn(days=31)
+    hurried = make_sweep(record_seconds=0).run()
+    assert (hurried.models, hurried.errors) == (0, 0)
+    assert {model.name for model in rows.models()} == {"churn", "other"}, "gone before its records"
+    with database.transaction() as session:
+        left = session.scalar(select(func.count()).where(Prediction.model_id == busy.id))
+    assert 0 < left < 16_001
     report = make_sweep().run()
     assert (report.models, report.errors) == (1, 0)
     with database.transaction() as session:

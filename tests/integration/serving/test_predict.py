@@ -433,6 +433,21 @@ class TestNative:
         assert (answer.status, answer.json()["code"]) == (status, code)
         assert "secret inside" not in answer.text
 
+    @pytest.mark.parametrize(
+        "told",
+        [{}, {"predict": [1, 2]}, {"predict": 1}, {"other": [1]}, ["predict"], None],
+        ids=["nothing", "too many rows", "no list", "another output", "no object", "null"],
+    )
+    def test_an_answer_that_does_not_fit_the_question(self, platform: Platform, told: Any) -> None:
+        registered = self.add(platform, {"outputs": told})
+        answer = platform.api.post(registered.path, json={"inputs": [ROW]})
+        assert (answer.status, answer.json()["code"]) == (500, "model_error")
+
+    def test_nothing_but_what_was_asked_enters_the_answer(self, platform: Platform) -> None:
+        registered = self.add(platform, {"outputs": {"predict": [1], "model_id": ["another"]}})
+        answer = platform.api.post(registered.path, json={"inputs": [ROW]})
+        assert (answer.json()["predictions"], answer.json()["model_id"]) == ([1], registered.id)
+
     def test_the_caller_sets_the_time(self, platform: Platform) -> None:
         registered = self.add(platform, {"outputs": {"predict": [1]}})
         assert platform.api.post(f"{registered.path}?timeout=3", json={"inputs": [ROW]}).status == 200

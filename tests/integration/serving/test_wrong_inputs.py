@@ -28,7 +28,11 @@ from tests.support.wrong_inputs import (
 
 KINDS = ("matrix", "frame", "text")
 RUNTIMES = ("onnx", "native")
-NATIVE_ANSWER = {"outputs": {"predict": ["one", "two"]}}
+
+
+def one_a_row(payload: dict[str, Any]) -> dict[str, Any]:
+    """What the sandbox answers."""
+    return {"outputs": {"predict": ["one"] * len(payload["columns"][0])}}
 
 
 @cache
@@ -71,7 +75,7 @@ def asked(
 ) -> tuple[Registered, Subject]:
     """A model that is ready, with as many requests as are needed."""
     redis_client.set(f"{{{platform.user_id}}}:quota:permin", 1_000_000)
-    platform.composition.native_answer = NATIVE_ANSWER
+    platform.composition.sandbox = one_a_row
     model = trained(*request.param)
     registered = platform.add(model, name="asked")
     kinds = {

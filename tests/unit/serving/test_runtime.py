@@ -252,7 +252,9 @@ class TestNative:
             ready_version(3),
             tenant="usr_1",
             presign=lambda key: key,
-            invoke=native_invoke(lambda data, *_: b'{"outputs": {"predict": [%d]}}' % len(data)),
+            invoke=native_invoke(
+                lambda data, *_: json.dumps({"outputs": {"predict": [len(data)] * 10}}).encode()
+            ),
         )
         answer = runtime.predict(Batch([[0.123456789] * 10] * 30_000, 10), ["predict"], soon())
         assert answer["predict"][0] < 6_000_000

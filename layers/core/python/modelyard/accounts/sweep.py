@@ -51,8 +51,7 @@ class AccessSweep:
         sessions = self._delete(delete(Session).where(ended < now - KEEP_ENDED_SESSIONS))
         accounts = 0
         for user_id in self._due():
-            self._purge(user_id)
-            accounts += 1
+            accounts += self._purge(user_id)
         return Swept(told, requests, sessions, accounts)
 
     def _delete(self, statement: Any) -> int:
@@ -64,24 +63,26 @@ class AccessSweep:
         with self._database.transaction() as unit:
             return list(unit.execute(statement.order_by(User.deleted_at).limit(MOST_ACCOUNTS)).scalars())
 
-    def _purge(self, user_id: str) -> None:
+    def _purge(self, user_id: str) -> bool:
         """Files first: should this end in between, the row that names them is still there for the next
-        run.
+        run. Whether the account is gone.
         """
         for prefix in PREFIXES:
             for keys in self._pages(f"{prefix}/{user_id}/"):
                 objects = [{"Key": key} for key in keys]
                 self._s3.delete_objects(Bucket=self._bucket, Delete={"Objects": objects, "Quiet": True})
-        forget_predictions(self._database, user_id)
+        if not forget_predictions(self._database, user_id):
+            return False
         with self._database.transaction() as unit:
             # Restored in the meantime: then it is no longer ours to end.
             locked = select(User).where(User.id == user_id, User.status == "deleted").with_for_update()
             user = unit.execute(locked).scalar_one_or_none()
             if user is None:
-                return
+                return False
             Audit(unit, Origin()).record("user.purge", user_id=user_id, target=user_id)
             unit.delete(user)  # models, versions, jobs, sessions and keys go with it
         emit("user.purged", user_id=user_id)
+        return True
 
     def _pages(self, prefix: str) -> Iterator[list[str]]:
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)

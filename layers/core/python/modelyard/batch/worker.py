@@ -193,7 +193,7 @@ class Worker:
         self._store.put(key, result.dump())
         marked, last = self._mark(job_id, number, key, failed=len(result.errors), rows=result.rows)
         if marked:
-            self._record(job, started, rows=result.rows, runtime=version.runtime)
+            self._record(job, started, rows=result.rows, runtime=_runtime(job, version))
         return last
 
     def _result(self, job: Job, chunk: JobChunk, version: VersionRoute, deadline: float) -> ChunkResult:

@@ -10,14 +10,14 @@ from typing import Any
 from sqlalchemy import select
 
 from modelyard.db.engine import Database
-from modelyard.db.tables import Job, Model, ModelVersion, Prediction
+from modelyard.db.tables import Job, Model, ModelVersion
 from modelyard.kit.clock import Clock, utc_now
 from modelyard.registry.artifacts import ArtifactStore
 from modelyard.registry.names import ArtifactKeys
 from modelyard.registry.repository import ModelRepository
 from modelyard.registry.retention import GRACE
 from modelyard.registry.routes import RouteBook
-from modelyard.telemetry.forgetting import forget_predictions
+from modelyard.telemetry.forgetting import SECONDS, forget_predictions
 from modelyard.telemetry.log import logger
 
 RECENT = timedelta(minutes=15)
@@ -36,12 +36,19 @@ class RegistrySweep:
     """Safe to run at any time, also twice at once."""
 
     def __init__(
-        self, *, database: Database, store: ArtifactStore, routes: RouteBook, clock: Clock = utc_now
+        self,
+        *,
+        database: Database,
+        store: ArtifactStore,
+        routes: RouteBook,
+        clock: Clock = utc_now,
+        record_seconds: float = SECONDS,
     ) -> None:
         self._database = database
         self._store = store
         self._routes = routes
         self._clock = clock
+        self._record_seconds = record_seconds
 
     def run(self, *, limit: int = 20) -> PurgeReport:
         """Ends up to `limit` models and versions, oldest first, and publishes recent changes again; none
@@ -93,7 +100,8 @@ class RegistrySweep:
             job_ids = list(session.scalars(jobs))
         self._remove(user_id, versions, job_ids)
         self._store.delete_prefix(f"models/{user_id}/{model_id}/")
-        forget_predictions(self._database, user_id, Prediction.model_id == model_id)
+        if not forget_predictions(self._database, user_id, model_id=model_id, seconds=self._record_seconds):
+            return False
         with self._database.transaction() as session:
             repository = ModelRepository(session, user_id)
             model = repository.find_model(model_id, lock=True, deleted=True)
@@ -110,8 +118,9 @@ class RegistrySweep:
             jobs = select(Job.id).where(Job.user_id == user_id, Job.version_id == version_id)
             job_ids = list(session.scalars(jobs))
         self._remove(user_id, [version], job_ids)
-        of_version = (Prediction.model_id == version.model_id, Prediction.version_id == version_id)
-        forget_predictions(self._database, user_id, *of_version)
+        whose = {"model_id": version.model_id, "version_id": version_id}
+        if not forget_predictions(self._database, user_id, **whose, seconds=self._record_seconds):
+            return False
         with self._database.transaction() as session:
             repository = ModelRepository(session, user_id)
             gone = repository.deleted_version(version_id)

@@ -15,11 +15,12 @@ from modelyard.kit.errors import FieldError, Forbidden, Problem
 from modelyard.kit.ids import is_id, new_id
 from modelyard.kit.redis import CacheDown
 from modelyard.serving import answers, mirror
+from modelyard.serving.deadlines import DEADLINE_SECONDS
 from modelyard.serving.decoding import Batch, Decoder
 from modelyard.serving.errors import InvalidParameter, ModelNotFound
 from modelyard.serving.models import LoadedModel, ModelCache
 from modelyard.serving.names import NameTable, name_key
-from modelyard.serving.route import DEADLINE_SECONDS, Route, VersionRoute, answer_key, route_key
+from modelyard.serving.route import Route, VersionRoute, answer_key, route_key
 from modelyard.serving.routing import RouteTable
 
 SCOPE = "predict"
@@ -97,6 +98,13 @@ class Ask:
     def key(self) -> str:
         """Decides between the versions of a split: the caller's key, else chance, the same throughout."""
         return self.routing_key or self.prediction_id
+
+    @property
+    def routed(self) -> bool:
+        """Whether a prediction was asked, and which version answers left to the route: only these say
+        something about a version's part, and go to a shadow.
+        """
+        return self.version is None and self.alias is None and not self.explain and not self.original
 
     @property
     def user_id(self) -> str | None:
@@ -310,9 +318,7 @@ class Engine:
     ) -> bool:
         """Posts the request for the shadow and the answer for the cache in one write; whether that left."""
         commands = [] if kept is None else [kept]
-        # Shadows are not asked what takes the sandbox.
-        routed = ask.version is None and ask.alias is None and not ask.explain and not prepared.original
-        if routed and mirror.chosen(route, ask.prediction_id):
+        if ask.routed and mirror.chosen(route, ask.prediction_id):
             commands += mirror.commands(
                 route,
                 prediction_id=ask.prediction_id,

@@ -20,7 +20,7 @@ from modelyard.serving.decoding import Batch
 from modelyard.serving.errors import PredictionTimeout, TooManyRows
 from modelyard.serving.explanation_terms import KINDS, MOST_ROWS
 from modelyard.serving.models import LoadedModel
-from modelyard.serving.runtime import NativeRuntime, native_problem
+from modelyard.serving.runtime import NativeRuntime, checked, native_problem
 
 LONGEST_EXPLANATION = 20.0  # seconds
 
@@ -80,9 +80,9 @@ def core(
         )
     except PredictionTimeout as error:  # not even the sandbox's own deadline was kept
         raise too_slow() from error
-    told = answer.get("outputs")
-    if told is None:
+    if "outputs" not in answer:
         raise _problem(answer.get("error") or {}, batch.rows)
+    told = checked(answer["outputs"], outputs, batch.rows)
     if "explanations" not in answer:
         raise Unavailable("Explanations are not at hand yet; they are being deployed. Try again shortly.")
     explanations = answer["explanations"]
@@ -92,9 +92,9 @@ def core(
         compiled = [output for output in outputs if output in model.signature.outputs]
         served = model.runtime.run(prepared, batch.rows, compiled, deadline)
         for output, values in served.items():
-            if not agrees(values, told.get(output)):
+            if not agrees(values, told[output]):
                 raise mismatch(f"{output} of the original is not what the compiled model answered")
-        told = {output: served[output] if output in served else told[output] for output in outputs}
+        told |= served
     answered = answers.render(model.signature, told)
     return answered[:-1] + b',"explanations":' + orjson.dumps(explanations) + b"}"
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from modelyard.kit.errors import ModelError
 from modelyard.serving import answers
 from modelyard.serving.decoding import Batch
 from modelyard.serving.models import LoadedModel
@@ -28,8 +27,5 @@ def core(
     own = [output for output in outputs if output in model.signature.outputs]
     found = model.runtime.run(prepared, batch.rows, own, deadline)
     left = [output for output in outputs if output not in found]
-    given = original.run(original.prepare(batch), batch.rows, left, deadline)
-    if any(len(given.get(output, ())) != batch.rows for output in left):
-        raise ModelError("The model did not answer one row for each row.")
-    found |= given
+    found |= original.run(original.prepare(batch), batch.rows, left, deadline)
     return answers.render(model.signature, {output: found[output] for output in outputs})

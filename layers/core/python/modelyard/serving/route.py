@@ -8,9 +8,6 @@ from typing import Any, Literal
 
 from modelyard.serving.errors import AliasNotFound, ModelNotReady, VersionArchived, VersionNotFound
 
-DEADLINE_SECONDS = 25.0  # the gateway gives up after 29
-SHORTEST_TIMEOUT = 0.1  # seconds that a caller may ask for
-
 ANSWER_SECONDS = 3600
 """How long an answer is cached where its owner says nothing else."""
 

@@ -211,8 +211,7 @@ class NativeRuntime:
     def run(self, prepared: list[Any], rows: int, outputs: Sequence[str], deadline: float) -> Outputs:
         answer = self.ask(prepared, outputs, deadline, longest=LONGEST_PREDICTION, too_slow=_too_slow)
         if "outputs" in answer:
-            found: Outputs = answer["outputs"]
-            return found
+            return checked(answer["outputs"], outputs, rows)
         raise native_problem(answer.get("error") or {})
 
     def ask(
@@ -243,6 +242,17 @@ class NativeRuntime:
             "deadline_seconds": round(min(seconds - slack, longest), 3),
         } | more
         return self._invoke(payload, self._tenant, seconds)
+
+
+def checked(told: Any, outputs: Sequence[str], rows: int) -> Outputs:
+    """What was asked of a sandbox's answer, and nothing else that it wrote; raises `ModelError`."""
+    found: Outputs = {}
+    for output in outputs:
+        values = told.get(output) if isinstance(told, dict) else None
+        if not isinstance(values, list) or len(values) != rows:
+            raise ModelError("The model did not answer one row for each row.")
+        found[output] = values
+    return found
 
 
 def _of_input(signature: Signature) -> dict[str, Any]:

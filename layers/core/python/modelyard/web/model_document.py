@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from modelyard.serving.answers import WIRE_NAMES
-from modelyard.serving.route import DEADLINE_SECONDS, SHORTEST_TIMEOUT
+from modelyard.serving.deadlines import DEADLINE_SECONDS, SHORTEST_TIMEOUT
 from modelyard.serving.signature import Signature
 from modelyard.web.document import PROBLEM_SCHEMA_BODY
 from modelyard.web.snippets import example_of, snippets

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from fastapi import Header, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from modelyard.serving.route import DEADLINE_SECONDS, SHORTEST_TIMEOUT
+from modelyard.serving.deadlines import DEADLINE_SECONDS, SHORTEST_TIMEOUT
 from modelyard.web.dependencies import PredictCaller
 from modelyard.web.routing import Router
 

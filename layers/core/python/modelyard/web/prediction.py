@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 
 from modelyard.kit.errors import FieldError, Problem, UnsupportedMediaType
+from modelyard.serving.deadlines import DEADLINE_SECONDS, SHORTEST_TIMEOUT
 from modelyard.serving.engine import Ask, Engine
 from modelyard.serving.errors import InvalidParameter, PredictionTimeout
-from modelyard.serving.route import DEADLINE_SECONDS, SHORTEST_TIMEOUT
 from modelyard.telemetry.records import PredictionRecord, write_line
 from modelyard.web.lean import LeanRequest, LeanResponse, log_request
 
@@ -78,18 +78,10 @@ def log_prediction(request: LeanRequest, status: int, code: str | None) -> None:
         request_id=request.request_id,
         endpoint=request.endpoint,
         cold=ask.cold,
-        routed=_routed(ask, code),
+        # Who gave up before the version had the time that it is promised says nothing about it.
+        routed=ask.routed and not (ask.hurried and code == PredictionTimeout.code),
     )
     write_line(record.line())
-
-
-def _routed(ask: Ask, code: str | None) -> bool:
-    """Whether the outcome says something about the version as the route's choice: the caller left the choice
-    to it, did not give up before the version had the time that it is promised, and asked for a prediction.
-    """
-    if ask.hurried and code == PredictionTimeout.code:
-        return False
-    return ask.version is None and ask.alias is None and not ask.explain and not ask.original
 
 
 def _ask(request: LeanRequest) -> Ask:
